@@ -1,0 +1,5 @@
+"""`python -m magpkg`."""
+
+from magpkg.cli import main
+
+main()

@@ -1,0 +1,82 @@
+"""The command line's front: finds the command, runs it, turns whatever it ends in into an exit status.
+
+The commands themselves are in the modules `cli_*`, each imported only when it is called. These, with `options` and
+`terminal`, are the only modules that print or exit.
+"""
+
+import importlib
+import signal
+import sys
+from collections.abc import Callable
+
+import click
+
+from magpkg import __version__
+from magpkg.errors import CommandNotStarted, MagpkgError
+from magpkg.terminal import fail, say
+
+OWN_FAILURE = 125
+"""The exit status of `magpkg venv` for its own failures; any other is the command's, 126 and 127 as a shell's."""
+
+INTERRUPTED = 130
+
+_COMMANDS = {
+    "venv": "magpkg.cli_venv:venv",
+    "cleanup": "magpkg.cli_cleanup:cleanup",
+}
+
+
+class _LateGroup(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)  # noqa: S101 - for the type checker
+        return command
+
+
+@click.group(cls=_LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="magpkg")
+def magpkg() -> None:
+    """Reproducible development environments from one manifest."""
+
+
+def main() -> None:
+    """Run magpkg with the process's arguments and exit."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end_on_signal)
+    sys.exit(_status(lambda: magpkg.main(standalone_mode=False)))
+
+
+def _status(run: Callable[[], object]) -> int:
+    """Run a command and return its exit status; errors are printed on the way."""
+    debug = "--debug" in sys.argv
+    own_failure = OWN_FAILURE if sys.argv[1:2] == ["venv"] else 1
+    try:
+        status = run()
+        return status if isinstance(status, int) else 0
+    except click.UsageError as error:
+        error.show()
+        return max(2, own_failure)
+    except CommandNotStarted as error:
+        return fail(error, error.status, debug=debug)
+    except MagpkgError as error:
+        return fail(error, own_failure, debug=debug)
+    except OSError as error:
+        # A full disk or a lost file system can show anywhere; everything expected is a MagpkgError by now.
+        named = f"{error.filename}: " if error.filename else ""
+        return fail(MagpkgError(f"{named}{error.strerror or error}"), own_failure, debug=debug)
+    except (click.Abort, KeyboardInterrupt):
+        say("interrupted")
+        return INTERRUPTED
+
+
+def _end_on_signal(number: int, _frame: object) -> None:
+    # As an exception, so that work in progress is removed on the way out.
+    sys.exit(128 + number)

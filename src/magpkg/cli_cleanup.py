@@ -1,0 +1,83 @@
+"""`magpkg cleanup`."""
+
+import json
+import os
+
+import click
+
+from magpkg import options
+from magpkg.cleanup import FETCHED, PACKAGE, VENV, Report, clean
+from magpkg.terminal import say, size
+
+
+@click.command()
+@click.option("--venvs", is_flag=True, help="Remove venvs.")
+@click.option("--packages", is_flag=True, help="Remove package trees that no remaining venv consists of.")
+@click.option("--fetched", is_flag=True, help="Remove downloads.")
+@click.option("--all", "everything", is_flag=True, help="Remove venvs, package trees and downloads.")
+@click.option(
+    "--max-age-days",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="Keep what was used in the last so many days.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def cleanup(
+    venvs: bool,
+    packages: bool,
+    fetched: bool,
+    everything: bool,
+    max_age_days: float,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Remove what nobody has used for a while and nobody uses now; fit for cron.
+
+    Leftovers of killed runs are always swept. Nothing that runs or is being made is touched or waited for.
+    """
+    wanted = {VENV: venvs, PACKAGE: packages, FETCHED: fetched}
+    kinds = [kind for kind, chosen in wanted.items() if chosen or everything]
+    if not kinds:
+        raise click.UsageError("say what to remove: --venvs, --packages, --fetched or --all")
+    report = clean(options.store(os.environ), kinds, max_age_days, dry_run=dry_run)
+    if as_json:
+        click.echo(json.dumps(_envelope(report, dry_run), indent=2))
+    elif not quiet:
+        _print(report, dry_run)
+    for failure in report.failures:
+        say(f"error: {failure}")
+    return 1 if report.failures else 0
+
+
+def _envelope(report: Report, dry_run: bool) -> dict[str, object]:
+    removed = [
+        {
+            "kind": removal.kind,
+            "name": removal.name,
+            "idleDays": round(removal.idle_seconds / 86400, 3),
+            "freedBytes": removal.freed_bytes,
+        }
+        for removal in report.removed
+    ]
+    return {
+        "version": 1,
+        "dryRun": dry_run,
+        "removed": removed,
+        "freedBytes": report.freed_bytes,
+        "busy": list(report.busy),
+        "failures": list(report.failures),
+    }
+
+
+def _print(report: Report, dry_run: bool) -> None:
+    verb, freed = ("would remove", "would free") if dry_run else ("removed", "freed")
+    for removal in report.removed:
+        idle = f"idle for {removal.idle_seconds / 86400:.1f} days"
+        click.echo(f"{verb} {removal.kind} {removal.name}, {idle}, {size(removal.freed_bytes)}")
+    for name in report.busy:
+        click.echo(f"kept {name}: in use")
+    click.echo(f"{verb} {len(report.removed)}, {freed} {size(report.freed_bytes)} ({report.freed_bytes} bytes)")

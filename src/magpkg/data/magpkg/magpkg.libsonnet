@@ -1,0 +1,24 @@
+// The library that manifests import: local magpkg = import 'magpkg/magpkg.libsonnet';
+{
+  // package(definition) makes a package of { name, fetch, build, runDeps, buildDeps } and returns a small reference
+  // to it. References may be named any number of times: the definition is evaluated and registered once.
+  // `.override({ ... })` gives a package that differs in the fields named; `.name` and `.definition` can be read.
+  package(definition)::
+    // Locals of a function are evaluated once, fields of an object each time that they are read. So the dependencies
+    // are bound and forced here, before the definition is turned into text; read from there, they would be evaluated
+    // again at every level above.
+    local dependencies(field) = if std.objectHas(definition, field) then definition[field] else [];
+    local runDeps = dependencies('runDeps');
+    local buildDeps = dependencies('buildDeps');
+    local forced(list) = !std.isArray(list) || std.foldl(function(all, item) all && std.type(item) != '', list, true);
+    local name = if std.objectHas(definition, 'name') then '' + definition.name else '';
+    local ready = std.native('magpkg.enter')(name) && forced(runDeps) && forced(buildDeps);
+    local reference =
+      if ready then std.native('magpkg.package')('' + (definition { runDeps: runDeps, buildDeps: buildDeps }));
+    {
+      'magpkg:package': reference,
+      name:: definition.name,
+      definition:: definition,
+      override(changes):: $.package(definition + changes),
+    },
+}

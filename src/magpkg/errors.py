@@ -1,0 +1,27 @@
+"""The one exception that magpkg raises for what a user can understand and mend."""
+
+
+class MagpkgError(Exception):
+    """A failure that the user should read.
+
+    `message` says what is wrong and where (field, path or package); `hint`, where there is one, says what to do.
+    `detail` is long output that belongs to it, such as the last lines of a build log, and is shown below the message.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, detail: str | None = None) -> None:
+        # The three go to Exception whole so that the error survives the way back from a worker process.
+        super().__init__(message, hint, detail)
+        self.message = message
+        self.hint = hint
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message} ({self.hint})"
+
+
+class CommandNotStarted(MagpkgError):
+    """The sandbox could not start the command; `status` is the exit status a shell would give for the reason."""
+
+    def __init__(self, message: str, hint: str | None = None, status: int = 125) -> None:
+        super().__init__(message, hint)
+        self.status = status

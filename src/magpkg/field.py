@@ -1,0 +1,77 @@
+"""Reading fields of plain values, with errors that name the field."""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+
+from magpkg.errors import MagpkgError
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """`value` as a user would write it in a manifest, cut at `limit` characters."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        text = str(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """A hint that names the known word closest to `name`, or None where nothing is close."""
+    folded = {word.lower(): word for word in known}
+    match = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
+    return f"did you mean {folded[match[0]]}?" if match else None
+
+
+def read_object(value: object, where: str, known: Iterable[str]) -> dict[str, object]:
+    """`value` as an object whose fields are all in `known`; errors name `where` and the nearest known field."""
+    if not isinstance(value, dict):
+        raise MagpkgError(f"{where}: must be an object, got {shown(value)}")
+    allowed = tuple(known)
+    for name in value:
+        if name not in allowed:
+            hint = nearest(str(name), allowed) or f"known fields: {', '.join(allowed)}"
+            raise MagpkgError(f"{where}: unknown field {shown(name)}", hint)
+    return value
+
+
+def read_list(value: object, where: str) -> list[object]:
+    """`value` as a list."""
+    if not isinstance(value, list):
+        raise MagpkgError(f"{where}: must be an array, got {shown(value)}")
+    return value
+
+
+def read_text(value: object, where: str, *, empty: bool = False) -> str:
+    """`value` as text without NUL; the empty string only where `empty` allows it."""
+    if not isinstance(value, str):
+        raise MagpkgError(f"{where}: must be a string, got {shown(value)}")
+    if "\0" in value:
+        raise MagpkgError(f"{where}: must not contain a NUL character, got {shown(value)}")
+    if not value and not empty:
+        raise MagpkgError(f"{where}: must not be empty")
+    return value
+
+
+def read_bool(value: object, where: str) -> bool:
+    """`value` as true or false."""
+    if not isinstance(value, bool):
+        raise MagpkgError(f"{where}: must be true or false, got {shown(value)}")
+    return value
+
+
+def read_choice(value: object, where: str, choices: Iterable[str]) -> str:
+    """`value` as one of `choices`."""
+    allowed = tuple(choices)
+    if value not in allowed or not isinstance(value, str):
+        hint = nearest(value, allowed) if isinstance(value, str) else None
+        raise MagpkgError(f"{where}: must be one of {', '.join(allowed)}; got {shown(value)}", hint)
+    return value
+
+
+def required(fields: Mapping[str, object], name: str, where: str) -> object:
+    """The field `name`; an error where it is missing or null."""
+    value = fields.get(name)
+    if value is None:
+        raise MagpkgError(f"{where}.{name}: is required")
+    return value

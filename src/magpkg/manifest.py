@@ -1,0 +1,99 @@
+"""Manifests: an evaluated plain value becomes a checked Manifest."""
+
+import re
+from dataclasses import dataclass
+
+from magpkg.digest import VENV_TAG, digest
+from magpkg.errors import MagpkgError
+from magpkg.field import read_bool, read_list, read_object, read_text, required, shown
+from magpkg.fsentry import FsEntry, read_fs_entries
+from magpkg.mount import Mount, read_mount
+from magpkg.package import Package, PackageGraph, runtime_closure
+
+LAYOUT_VERSION = "1"
+"""The version of how a closure is laid out as a rootfs; raised whenever the same closure comes out differently."""
+
+_FIELDS = ("packages", "envKeep", "envSet", "mountDefaults", "mounts", "fsEntries")
+_VARIABLE_NAME = re.compile(r"[^=\0]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a venv is made of and how it is entered; every field is checked."""
+
+    packages: tuple[Package, ...]
+    env_keep: tuple[str, ...] = ()
+    env_set: tuple[tuple[str, str], ...] = ()
+    mount_defaults: bool = True
+    mounts: tuple[Mount, ...] = ()
+    fs_entries: tuple[FsEntry, ...] = ()
+
+    def closure(self) -> tuple[Package, ...]:
+        """The runtime closure of the packages, in merge order."""
+        return runtime_closure(self.packages)
+
+
+def venv_hash(closure: tuple[Package, ...], fs_entries: tuple[FsEntry, ...]) -> str:
+    """The hash of a rootfs: the set of package hashes, the set of fsEntries and the version of the layout."""
+    content = {
+        "packages": sorted(package.hash for package in closure),
+        "fsEntries": [entry.content() for entry in sorted(fs_entries, key=lambda entry: entry.path)],
+        "layout": LAYOUT_VERSION,
+    }
+    return digest(VENV_TAG, content)
+
+
+def read_manifest(value: object, graph: PackageGraph) -> Manifest:
+    """The manifest that a plain value describes; package references are looked up in `graph`.
+
+    Raises MagpkgError naming the field, such as `venv.mounts[2].target`, for whatever is wrong in it.
+    """
+    fields = read_object(value, "venv", _FIELDS)
+    packages = read_list(required(fields, "packages", "venv"), "venv.packages")
+    return Manifest(
+        packages=tuple(graph.read(item, f"venv.packages[{index}]") for index, item in enumerate(packages)),
+        env_keep=_read_env_keep(_given(fields, "envKeep", [])),
+        env_set=_read_env_set(_given(fields, "envSet", {})),
+        mount_defaults=read_bool(_given(fields, "mountDefaults", True), "venv.mountDefaults"),
+        mounts=_read_mounts(_given(fields, "mounts", [])),
+        fs_entries=read_fs_entries(_given(fields, "fsEntries", []), "venv.fsEntries"),
+    )
+
+
+def _given(fields: dict[str, object], name: str, default: object) -> object:
+    value = fields.get(name)
+    return default if value is None else value
+
+
+def _read_mounts(value: object) -> tuple[Mount, ...]:
+    items = read_list(value, "venv.mounts")
+    return tuple(read_mount(item, f"venv.mounts[{index}]") for index, item in enumerate(items))
+
+
+def _read_env_keep(value: object) -> tuple[str, ...]:
+    items = read_list(value, "venv.envKeep")
+    return tuple(_read_variable(item, f"venv.envKeep[{index}]") for index, item in enumerate(items))
+
+
+def _read_env_set(value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict):
+        raise MagpkgError(f"venv.envSet: must be an object, got {shown(value)}")
+    pairs = []
+    for name, text in value.items():
+        where = f"venv.envSet.{_read_variable(name, 'venv.envSet')}"
+        if isinstance(text, bool | int | float):
+            raise MagpkgError(f"{where}: must be a string, got {shown(text)}", f'write "{shown(text)}"')
+        # The value may be a secret, so that errors about it must not show it.
+        if not isinstance(text, str):
+            raise MagpkgError(f"{where}: must be a string")
+        if "\0" in text:
+            raise MagpkgError(f"{where}: must not contain a NUL character")
+        pairs.append((name, text))
+    return tuple(sorted(pairs))
+
+
+def _read_variable(value: object, where: str) -> str:
+    name = read_text(value, where)
+    if not _VARIABLE_NAME.match(name):
+        raise MagpkgError(f"{where}: is no name of an environment variable: {shown(name)}")
+    return name

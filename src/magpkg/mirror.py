@@ -1,0 +1,68 @@
+"""Debian mirrors: where `debian:pool/...` urls are looked up.
+
+No mirror is built in. The user's `MAGPKG_DEBIAN_MIRROR` counts, else the sources that this machine's own apt uses.
+"""
+
+import glob
+import re
+from collections.abc import Iterator, Mapping
+
+from magpkg.errors import MagpkgError
+
+SCHEME = "debian:"
+VARIABLE = "MAGPKG_DEBIAN_MIRROR"
+
+# Third parties' sources stand in the same files; only Debian's own suites share its pool. Code names rather than
+# version numbers are what a source names, sources.list(5).
+_SUITE = re.compile(
+    r"(buster|bullseye|bookworm|trixie|forky|duke|sid|oldoldstable|oldstable|stable|testing|unstable)"
+    r"(-security|-updates|-backports|-proposed-updates)?(/updates)?/?\Z"
+)
+
+
+def mirrors(environment: Mapping[str, str], apt_directory: str = "/etc/apt") -> tuple[str, ...]:
+    """The base urls of the mirrors to try, in order, without a slash at the end.
+
+    Raises MagpkgError saying how to name one where the user named none and apt's sources have none either.
+    """
+    named = re.split(r"[\s,]+", environment.get(VARIABLE, "").strip())
+    found = [url.rstrip("/") for url in named if url] or list(_apt_mirrors(apt_directory))
+    if not found:
+        message = f"no Debian mirror is known: {VARIABLE} is not set and {apt_directory} names none"
+        raise MagpkgError(message, f"set {VARIABLE} to the base url of a mirror, the one that has dists/ and pool/")
+    return tuple(dict.fromkeys(found))
+
+
+def _apt_mirrors(directory: str) -> Iterator[str]:
+    listed = sorted(glob.glob(f"{directory}/sources.list.d/*"))
+    for path in [f"{directory}/sources.list", *listed]:
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                text = file.read()
+        except OSError:
+            continue
+        if path.endswith(".list"):
+            yield from _one_line_sources(text)
+        elif path.endswith(".sources"):
+            yield from _deb822_sources(text)
+
+
+def _one_line_sources(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        match = re.match(r"\s*deb\s+(?:\[[^\]]*\]\s*)?(\S+)\s+(\S+)", line)
+        if match and _SUITE.match(match.group(2)) and _usable(match.group(1)):
+            yield match.group(1).rstrip("/")
+
+
+def _deb822_sources(text: str) -> Iterator[str]:
+    from debian.deb822 import Deb822
+
+    for source in Deb822.iter_paragraphs(text, use_apt_pkg=False):
+        if "deb" not in source.get("Types", "").split() or source.get("Enabled", "yes").lower() in ("no", "false", "0"):
+            continue
+        if any(_SUITE.match(suite) for suite in source.get("Suites", "").split()):
+            yield from (url.rstrip("/") for url in source.get("URIs", "").split() if _usable(url))
+
+
+def _usable(url: str) -> bool:
+    return url.startswith(("http://", "https://", "file:"))

@@ -1,0 +1,87 @@
+"""The options that several commands share, and what they stand for. Part of the command line."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from magpkg.errors import MagpkgError
+from magpkg.store import Store
+
+if TYPE_CHECKING:
+    from magpkg.evaluate import Inputs
+
+_Command = TypeVar("_Command", bound=Callable[..., object])
+
+
+def manifest_options(command: _Command) -> _Command:
+    """The options that say which manifest is meant; see `inputs`."""
+    options = (
+        click.option("-e", "--expression", help="Evaluate this Jsonnet expression as the manifest."),
+        click.option("-f", "--file", help="Read the manifest from this .jsonnet, .json, .yaml or .yml file."),
+        click.option(
+            "-J", "--jpath", multiple=True, help="Look for imports in this directory too; the last one first."
+        ),
+        click.option("-V", "--ext-str", multiple=True, help="Set an external variable: NAME=TEXT, or NAME."),
+        click.option("--tla-str", multiple=True, help="Set a top-level argument: NAME=TEXT, or NAME."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def inputs(
+    expression: str | None,
+    file: str | None,
+    jpath: Sequence[str],
+    ext_str: Sequence[str],
+    tla_str: Sequence[str],
+) -> "Inputs":
+    """The evaluation that the manifest options ask for; as in the jsonnet command, the last -J is looked in first."""
+    from magpkg.evaluate import Inputs
+
+    if expression is not None and file is not None:
+        raise MagpkgError("-e and -f both name a manifest", "give one of them")
+    external, top_level = _pairs(ext_str, "--ext-str"), _pairs(tla_str, "--tla-str")
+    return Inputs(expression, file, tuple(jpath[::-1]), external, top_level)
+
+
+def store(environment: Mapping[str, str]) -> Store:
+    """The store that MAGPKG_STORE names, else the one in the user's home."""
+    named = environment.get("MAGPKG_STORE")
+    if named:
+        return Store(os.path.abspath(named))
+    home = os.path.expanduser("~")
+    if not os.path.isabs(home):
+        raise MagpkgError("HOME is not set, so there is no place for the store", "set HOME or MAGPKG_STORE")
+    return Store(os.path.join(home, ".magpkg"))
+
+
+def working_directory(environment: Mapping[str, str]) -> str:
+    """The working directory by the name that the shell has for it, if that is right, as pwd(1) gives it."""
+    try:
+        current = os.getcwd()
+    except FileNotFoundError:
+        raise MagpkgError("the working directory has been removed", "change to another one") from None
+    named = environment.get("PWD", "")
+    if os.path.isabs(named) and os.path.normpath(named) == named:
+        try:
+            if os.path.samefile(named, current):
+                return named
+        except OSError:
+            return current
+    return current
+
+
+def _pairs(values: Sequence[str], option: str) -> tuple[tuple[str, str], ...]:
+    """`name=value` arguments as pairs; a name alone takes its value from the environment, as in the jsonnet command."""
+    pairs = []
+    for text in values:
+        name, separator, value = text.partition("=")
+        if not separator:
+            if name not in os.environ:
+                raise MagpkgError(f"{option} {name}: there is no environment variable {name}", f"write {name}=VALUE")
+            value = os.environ[name]
+        pairs.append((name, value))
+    return tuple(pairs)

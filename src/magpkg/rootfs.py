@@ -1,0 +1,103 @@
+"""The rootfs: a closure of package trees merged into one tree, with the manifest's fsEntries and mount points."""
+
+import filecmp
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from magpkg.fsentry import FsEntry
+from magpkg.package import Package, runtime_closure
+from magpkg.tree import Tree
+
+# Where people mount things. Present in every rootfs, so that the common mounts need no opening up of directories.
+SKELETON_DIRECTORIES = (
+    "dev", "etc", "home", "media", "mnt", "opt", "proc", "root", "run", "srv", "sys", "tmp", "var/tmp",
+)  # fmt: skip
+SKELETON_FILES = ("etc/hosts", "etc/resolv.conf")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A package of the closure and where its tree is."""
+
+    package: Package
+    tree: str
+
+
+@dataclass(slots=True)
+class _Merge:
+    tree: Tree
+    members: Sequence[Member]
+    warnings: list[str] = field(default_factory=list)
+
+
+def assemble(root: str, members: Sequence[Member], fs_entries: Sequence[FsEntry] = ()) -> tuple[str, ...]:
+    """Fill the empty directory `root` with the members' trees in merge order, the fsEntries and the mount points.
+
+    Returns warnings: one for each path at which two packages, neither of which depends on the other, ship different
+    files; the later in merge order wins.
+    """
+    with Tree(root, "rootfs") as tree:
+        merge = _Merge(tree, members)
+        for index, member in enumerate(members):
+            _merge_member(merge, index, member.tree, "")
+        for entry in fs_entries:
+            _write_entry(tree, entry)
+        for path in SKELETON_DIRECTORIES:
+            if not tree.exists(path):
+                tree.make_directory(path)
+        for path in SKELETON_FILES:
+            if not tree.exists(path):
+                tree.write_file(path, 0o644, ())
+    return tuple(merge.warnings)
+
+
+def _merge_member(merge: _Merge, index: int, source: str, prefix: str) -> None:
+    subdirectories = []
+    with os.scandir(source) as entries:
+        for entry in entries:
+            path = prefix + entry.name
+            if entry.is_symlink():
+                _note_conflict(merge, index, path, merge.tree.make_symlink(path, os.readlink(entry.path)))
+            elif entry.is_dir():
+                merge.tree.make_directory(path, entry.stat().st_mode & 0o777)
+                subdirectories.append((entry.path, path))
+            else:
+                _note_conflict(merge, index, path, merge.tree.adopt_file(path, entry.path))
+    for directory, path in subdirectories:
+        _merge_member(merge, index, directory, path + "/")
+
+
+def _note_conflict(merge: _Merge, index: int, path: str, replaced: bool) -> None:
+    """Warn where `path` of member `index` replaced another file of a package that it has nothing to do with."""
+    if not replaced:
+        return
+    later = merge.members[index]
+    for earlier in reversed(merge.members[:index]):
+        other = f"{earlier.tree}/{path}"
+        if not os.path.lexists(other):
+            continue
+        if not _same(other, f"{later.tree}/{path}") and not _depends(later.package, earlier.package):
+            both = f"{earlier.package.name} and {later.package.name}"
+            merge.warnings.append(f"/{path}: {both} ship different files; {later.package.name}'s is used")
+        return
+
+
+def _depends(package: Package, other: Package) -> bool:
+    return any(member.hash == other.hash for member in runtime_closure([package]))
+
+
+def _same(first: str, second: str) -> bool:
+    if os.path.islink(first) or os.path.islink(second):
+        return os.path.islink(first) and os.path.islink(second) and os.readlink(first) == os.readlink(second)
+    return filecmp.cmp(first, second, shallow=False)
+
+
+def _write_entry(tree: Tree, entry: FsEntry) -> None:
+    path = entry.path.lstrip("/")
+    if entry.type == "directory":
+        tree.make_directory(path, entry.mode)
+    elif entry.type == "symlink":
+        tree.make_symlink(path, entry.target)
+    else:
+        tree.write_file(path, entry.mode, [entry.contents.encode("utf-8", "surrogatepass")])

@@ -1,0 +1,157 @@
+"""Drawing the sandbox: a rootfs and mounts become bwrap's arguments. Pure but for the looks that `Files` takes.
+
+bwrap cannot make a mount point under a read-only root and must not be led through a symlink of the rootfs. So the root
+is a tmpfs; each top-level entry of the rootfs is bound onto it, read-only; a directory is opened up, entry by entry,
+only where a mount needs a place that the rootfs lacks; and the tmpfs is made read-only last.
+"""
+
+import posixpath
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from magpkg.errors import MagpkgError
+from magpkg.mount import Mount, merge_mounts
+from magpkg.view import DIRECTORY, FILE, MISSING, SYMLINK, UNKNOWN, Files, View
+
+ARGUMENTS_MAX = 9000
+"""bwrap refuses more (MAX_ARGS in its source, 0.8 to 0.11)."""
+
+# Root in a sandbox without a user namespace keeps its capabilities; without this one it cannot make the root writable.
+_HARDENING = ("--cap-drop", "CAP_SYS_ADMIN")
+_SHOWN_VALUES = ("PATH", "LD_LIBRARY_PATH", "HOME", "TERM", "PWD")
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A drawn sandbox: bwrap's options for the file system, the environment, the working directory."""
+
+    options: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    directory: str
+
+    def arguments(self) -> list[str]:
+        """All of bwrap's arguments before the command, for `--args`; they hold the environment's values."""
+        return [*self.options, *_environment_options(self.environment), "--chdir", self.directory]
+
+    def shown_command(self, bwrap: str, command: Sequence[str]) -> str:
+        """The whole command line, ready to paste into a shell.
+
+        A value that could be a secret is left out: a reference to the shell's variable of that name stands for it.
+        """
+        words = [bwrap, *self.options, "--clearenv"]
+        quoted = [shlex.quote(word) for word in words]
+        for name, value in self.environment:
+            shown = shlex.quote(value) if name in _SHOWN_VALUES else f'"${{{name}-}}"'
+            quoted += ["--setenv", shlex.quote(name), shown]
+        rest = ["--chdir", self.directory, "--", *command]
+        return " ".join(quoted + [shlex.quote(word) for word in rest])
+
+
+def _environment_options(environment: Sequence[tuple[str, str]]) -> list[str]:
+    options = ["--clearenv"]
+    for name, value in environment:
+        options += ["--setenv", name, value]
+    return options
+
+
+def place_mounts(rootfs: str, mounts: Sequence[Mount], files: Files, *, defaults: bool) -> View:
+    """The view of `rootfs` with the wanted mounts, each target resolved to where it really lies.
+
+    Optional mounts whose source is missing are left out; any other missing source is an error that names the mount.
+    """
+    view = View(rootfs, files)
+    for mount in merge_mounts(tuple(mounts), defaults=defaults):
+        where = mount.where or f"mount {mount.target}"
+        if mount.is_bind and files.kind(mount.source, follow=True) == MISSING:
+            if mount.optional:
+                continue
+            hint = "create it, or mark the mount optional: true"
+            raise MagpkgError(f"{where}.source: {mount.source} does not exist on this host", hint)
+        view.mounts.append(_placed(mount, view, files, where))
+    return view
+
+
+def _placed(mount: Mount, view: View, files: Files, where: str) -> Mount:
+    resolved = view.resolve(mount.target, f"{where}.target")
+    if resolved.path == "/":
+        raise MagpkgError(f"{where}.target: nothing can be mounted over /", "mount what you need below it")
+    source_kind = _source_kind(mount, files)
+    if resolved.kind in (DIRECTORY, FILE) and source_kind in (DIRECTORY, FILE) and resolved.kind != source_kind:
+        raise MagpkgError(f"{where}.target: {mount.target} is a {resolved.kind} in the venv, not a {source_kind}")
+    above = view.covering(resolved.existing)
+    if resolved.kind == MISSING and above is not None and above.type == "ro-bind":
+        message = f"{where}.target: {mount.target} is missing in {above.source}, which is mounted read-only"
+        raise MagpkgError(message, f"create {resolved.path} there")
+    return replace(mount, target=resolved.path)
+
+
+def _source_kind(mount: Mount, files: Files) -> str:
+    return files.kind(mount.source, follow=True) if mount.is_bind else DIRECTORY
+
+
+def draw(
+    view: View, rootfs: str, files: Files, environment: Mapping[str, str], directory: str, isolation: Sequence[str] = ()
+) -> Sandbox:
+    """The sandbox for a view; `isolation` are further bwrap options, such as --unshare-net, that come first."""
+    options = [*isolation, *_HARDENING, "--tmpfs", "/"]
+    options += _root_options(view, rootfs, files)
+    for mount in view.mounts:
+        options += [f"--{mount.type}", *([mount.source] if mount.is_bind else []), mount.target]
+    options += ["--remount-ro", "/"]
+    sandbox = Sandbox(tuple(options), tuple(sorted(environment.items())), directory)
+    if len(sandbox.arguments()) > ARGUMENTS_MAX:
+        hint = "mount fewer paths, or give each target a directory in fsEntries so that its surroundings stay whole"
+        raise MagpkgError(f"the mounts come to more than the {ARGUMENTS_MAX} arguments that bwrap takes", hint)
+    return sandbox
+
+
+def _root_options(view: View, rootfs: str, files: Files) -> list[str]:
+    """The entries of the rootfs, each as it is but for the directories that a missing mount point opens up."""
+    opened = _opened_directories(view, rootfs, files)
+    covered = {mount.target for mount in view.mounts}
+    options: list[str] = []
+    pending = ["/"]
+    while pending:
+        directory = pending.pop()
+        for name in files.names(rootfs + directory):
+            path = posixpath.join(directory, name)
+            kind = files.kind(rootfs + path)
+            if kind == SYMLINK:
+                options += ["--symlink", files.link_target(rootfs + path), path]
+            elif path in opened:
+                options += ["--perms", f"{files.mode(rootfs + path):04o}", "--dir", path]
+                pending.append(path)
+            elif path not in covered:
+                options += ["--ro-bind", rootfs + path, path]
+    return options
+
+
+def _opened_directories(view: View, rootfs: str, files: Files) -> set[str]:
+    """The directories of the rootfs in which some mount point is missing, and all those above them."""
+    opened: set[str] = set()
+    for index, mount in enumerate(view.mounts):
+        earlier = View(rootfs, files, view.mounts[:index])
+        resolved = earlier.resolve(mount.target, mount.where)
+        if resolved.kind not in (MISSING, UNKNOWN) or earlier.covering(resolved.existing) is not None:
+            continue
+        path = resolved.existing
+        while path != "/":
+            opened.add(path)
+            path = posixpath.dirname(path)
+    return opened
+
+
+def starting_directory(view: View, host_directory: str, home: str | None) -> str:
+    """Where the command starts: the host's working directory if it is shown inside, else HOME if there, else /."""
+    inside = view.inside_directory(host_directory)
+    if inside is not None:
+        return inside
+    if home and home.startswith("/"):
+        try:
+            resolved = view.resolve(home, "HOME")
+        except MagpkgError:
+            return "/"
+        if resolved.kind == DIRECTORY:
+            return home
+    return "/"

@@ -1,0 +1,185 @@
+"""The store: names, locks, last-use stamps, work in progress and publishing.
+
+A published path is never written to again. Its lock file, `<path>.lock`, lies beside it; the lock file's modification
+time is the last use. Work happens below `tmp/` and becomes visible by one rename.
+"""
+
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from magpkg import tree
+from magpkg.errors import MagpkgError
+
+
+class Store:
+    """Paths and locks below one root directory; making one touches nothing on disk."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.fetch_directory = f"{root}/fetch"
+        self.packages_directory = f"{root}/pkgs"
+        self.venv_directory = f"{root}/venv"
+        self.tmp_directory = f"{root}/tmp"  # noqa: S108 - below the store, not the system's
+
+    def fetched(self, sha256: str) -> str:
+        """Where the verified download with this SHA-256 is or will be."""
+        return f"{self.fetch_directory}/{sha256}"
+
+    def package(self, tree_name: str) -> str:
+        """Where the package tree named `<name>-<hash>` is or will be."""
+        return f"{self.packages_directory}/{tree_name}"
+
+    def venv(self, venv_hash: str) -> str:
+        """Where the venv with this hash is or will be; its root is in `rootfs` below."""
+        return f"{self.venv_directory}/{venv_hash}"
+
+    def members(self, venv_hash: str) -> list[str]:
+        """The names of the package trees that a venv was made of; none where it is gone."""
+        try:
+            with open(f"{self.venv(venv_hash)}/packages", encoding="utf-8") as file:
+                return file.read().split()
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def prepare(self) -> None:
+        """Make the store's directories, for their owner alone."""
+        try:
+            os.makedirs(self.root, 0o700, exist_ok=True)
+            for path in (self.fetch_directory, self.packages_directory, self.venv_directory, self.tmp_directory):
+                with suppress(FileExistsError):
+                    os.mkdir(path, 0o755)
+        except OSError as error:
+            hint = "set MAGPKG_STORE to a directory that you can write to"
+            raise MagpkgError(f"the store {self.root} cannot be made: {error.strerror}", hint) from error
+
+    def hold(self, path: str) -> int | None:
+        """Take the shared lock of a published path and stamp its use; None where nothing is published there.
+
+        The descriptor returned carries the lock: whoever inherits it keeps the path from cleanup. Waits while the
+        path is being made or removed, and looks again afterwards.
+        """
+        while True:
+            try:
+                descriptor = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return None
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if os.fstat(descriptor).st_nlink and os.path.isdir(path):
+                os.utime(descriptor)
+                return descriptor
+            removed = os.fstat(descriptor).st_nlink == 0
+            os.close(descriptor)
+            if not removed:
+                return None
+
+    @contextmanager
+    def exclusive(self, path: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold the exclusive lock of `path` while it is made; `waiting` is called once where another holds it."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(f"{path}.lock", thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            waiting()
+            lock.acquire(poll_interval=0.02)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def try_exclusive(self, path: str) -> Iterator[bool]:
+        """Hold the exclusive lock of `path` if nobody holds it now, and say whether it was had; never waits."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(f"{path}.lock", thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep package trees and downloads from cleanup while they are made, merged or built with."""
+        self.prepare()
+        descriptor = os.open(f"{self.packages_directory}.lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def workspace(self, kind: str) -> Iterator[str]:
+        """A new directory below `tmp/` that is removed in the end; its lock tells cleanup that it is in use."""
+        path, descriptor = self._locked_directory(kind)
+        try:
+            yield path
+        finally:
+            tree.remove(path)
+            os.close(descriptor)
+
+    def _locked_directory(self, kind: str) -> tuple[str, int]:
+        while True:
+            path = f"{self.tmp_directory}/{kind}.{secrets.token_hex(8)}"
+            try:
+                os.mkdir(path, 0o700)
+                descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                self.prepare()
+                continue
+            except OSError as error:
+                raise MagpkgError(f"{path}: cannot be made: {error.strerror}") from error
+            # A sweep may have come between the two calls and taken the directory for a dead one.
+            with suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.isdir(path):
+                    return path, descriptor
+            os.close(descriptor)
+
+    def publish(self, work: str, path: str) -> None:
+        """Make finished work visible at `path` by one rename; `path` must not exist."""
+        try:
+            os.rename(work, path)
+        except OSError as error:
+            raise MagpkgError(f"{path}: cannot be published: {error.strerror}") from error
+
+    def stamp(self, path: str) -> None:
+        """Note that a published path is used now."""
+        with suppress(FileNotFoundError):
+            os.utime(f"{path}.lock")
+
+    def last_use(self, path: str) -> float:
+        """When a published path was last used, in seconds since the epoch."""
+        for candidate in (f"{path}.lock", path):
+            with suppress(FileNotFoundError):
+                return os.stat(candidate, follow_symlinks=False).st_mtime
+        return time.time()
+
+
+def abandoned(path: str) -> bool:
+    """Whether a directory below `tmp/` belongs to no live process."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,349 @@
+"""The confined writer: everything that is written below a root goes through here.
+
+Paths are walked component by component with directory descriptors and O_NOFOLLOW. A symlink on the way is followed as
+it would be were the root `/`, so that nothing a package ships, however made, leads outside.
+"""
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+from magpkg.errors import MagpkgError
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_SYMLINKS_MAX = 40  # what the kernel follows in one path, path_resolution(7)
+_OPEN_DIRECTORIES_MAX = 200  # well below the usual limit of 1,024 descriptors
+_FICLONE = 0x40049409  # ioctl_ficlone(2)
+_NO_REFLINK = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
+_NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
+_CHUNK = 1 << 20
+
+
+class Tree:
+    """A directory being filled. Paths are relative to it; `label` names it in errors, such as `package git`."""
+
+    def __init__(self, root: str, label: str) -> None:
+        self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._label = label
+        self._open: dict[str, int] = {}
+        self._stale = False
+        self._reflinks = True
+
+    def __enter__(self) -> "Tree":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._forget_directories()
+        os.close(self._root)
+
+    def make_directory(self, path: str, mode: int = 0o755) -> None:
+        """Make a directory and its parents. One that is there is kept and takes the mode; so does what a link leads to.
+
+        Its owner can always list, enter and write it: `mode` gains 0700.
+        """
+        with self._reported(path):
+            parent, name = self._parent(path)
+            if not name:
+                return
+            try:
+                os.mkdir(name, dir_fd=parent)
+            except FileExistsError:
+                os.fchmod(self._directory(path), mode | 0o700)
+            else:
+                os.chmod(name, mode | 0o700, dir_fd=parent)
+
+    def write_file(self, path: str, mode: int, content: Iterable[bytes], mtime: int | None = None) -> None:
+        """Write a new file; a file or symlink that stands there is replaced, never written through.
+
+        Its owner can always read it: `mode` gains 0400.
+        """
+        with self._reported(path):
+            parent, name = self._parent(path)
+            descriptor = self._create(path, parent, name)
+            try:
+                for chunk in content:
+                    view = memoryview(chunk)
+                    while view:
+                        view = view[os.write(descriptor, view) :]
+                os.fchmod(descriptor, mode | 0o400)
+                if mtime is not None:
+                    os.utime(descriptor, (mtime, mtime))
+            finally:
+                os.close(descriptor)
+
+    def make_symlink(self, path: str, target: str) -> bool:
+        """Make a symlink with just this target; True where a file or symlink stood there and was replaced."""
+        with self._reported(path):
+            parent, name = self._parent(path)
+            try:
+                os.symlink(target, name, dir_fd=parent)
+            except FileExistsError:
+                self._clear(path, parent, name)
+                os.symlink(target, name, dir_fd=parent)
+                return True
+            return False
+
+    def make_link(self, path: str, existing: str) -> None:
+        """Make a hard link to a file of this tree; the path `existing` is resolved inside the tree like any other."""
+        with self._reported(path):
+            source_parent, source_name = self._parent(existing)
+            try:
+                source = os.stat(source_name, dir_fd=source_parent, follow_symlinks=False)
+            except FileNotFoundError:
+                raise MagpkgError(f"{self._label}: {path}: is a hard link to {existing}, which is missing") from None
+            if not stat.S_ISREG(source.st_mode) and not stat.S_ISLNK(source.st_mode):
+                raise MagpkgError(f"{self._label}: {path}: is a hard link to {existing}, which is not a file")
+            # The descriptor must outlive the opening of the second parent, which may evict it from the cache.
+            source_parent = os.dup(source_parent)
+            try:
+                self._hard_link(path, source_parent, source_name, source)
+            finally:
+                os.close(source_parent)
+
+    def _hard_link(self, path: str, source_parent: int, source_name: str, source: os.stat_result) -> None:
+        parent, name = self._parent(path)
+        for attempt in ("link", "replace"):
+            try:
+                os.link(source_name, name, src_dir_fd=source_parent, dst_dir_fd=parent, follow_symlinks=False)
+                return
+            except FileExistsError:
+                there = os.stat(name, dir_fd=parent, follow_symlinks=False)
+                if os.path.samestat(there, source):
+                    return
+                if attempt == "replace":
+                    raise
+                self._clear(path, parent, name)
+
+    def adopt_file(self, path: str, source: str) -> bool:
+        """Bring in a file from outside by reflink, else hard link, else copy; the source must not change afterwards.
+
+        True where something stood at `path` and was replaced.
+        """
+        with self._reported(path):
+            parent, name = self._parent(path)
+            try:
+                self._place(source, parent, name)
+            except FileExistsError:
+                self._clear(path, parent, name)
+                self._place(source, parent, name)
+                return True
+            return False
+
+    def exists(self, path: str) -> bool:
+        """Whether anything, be it a dangling symlink, stands at `path`; makes the directories above it."""
+        with self._reported(path):
+            parent, name = self._parent(path)
+            try:
+                os.stat(name, dir_fd=parent, follow_symlinks=False)
+            except FileNotFoundError:
+                return False
+            return True
+
+    def _place(self, source: str, parent: int, name: str) -> None:
+        if self._reflinks:
+            self._reflinks = _reflink(source, parent, name)
+            if self._reflinks:
+                return
+        try:
+            os.link(source, name, dst_dir_fd=parent, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            _copy(source, parent, name)
+
+    def _create(self, path: str, parent: int, name: str) -> int:
+        try:
+            return os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
+        except FileExistsError:
+            self._clear(path, parent, name)
+            return os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
+
+    def _clear(self, path: str, parent: int, name: str) -> None:
+        there = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if stat.S_ISDIR(there.st_mode):
+            raise MagpkgError(f"{self._label}: {path}: would replace a directory")
+        os.unlink(name, dir_fd=parent)
+        # Remembered directories may have been reached through this symlink; the caller still uses one of them.
+        self._stale = self._stale or stat.S_ISLNK(there.st_mode)
+
+    def _parent(self, path: str) -> tuple[int, str]:
+        directory, _, name = path.rpartition("/")
+        return self._directory(directory), name
+
+    def _directory(self, path: str) -> int:
+        """A descriptor of the directory at `path`, which is made where it is missing."""
+        if self._stale:
+            self._forget_directories()
+        if path in ("", "."):
+            return self._root
+        known = self._open.get(path)
+        return known if known is not None else self._remember(path, self._walk(path))
+
+    def _walk(self, path: str) -> int:
+        pending = path.split("/")[::-1]
+        trail = [os.dup(self._root)]  # the directories from the root to here, so that `..` in a link stays inside
+        links = 0
+        try:
+            while pending:
+                part = pending.pop()
+                if part in ("", "."):
+                    continue
+                if part == "..":
+                    if len(trail) > 1:
+                        os.close(trail.pop())
+                    continue
+                target = self._step(path, trail, part)
+                if target is None:
+                    continue
+                links += 1
+                if links > _SYMLINKS_MAX:
+                    raise MagpkgError(f"{self._label}: {path}: leads through too many symlinks")
+                if target.startswith("/"):
+                    while len(trail) > 1:
+                        os.close(trail.pop())
+                pending.extend(target.split("/")[::-1])
+            return trail.pop()
+        finally:
+            for descriptor in trail:
+                os.close(descriptor)
+
+    def _step(self, path: str, trail: list[int], part: str) -> str | None:
+        """Enter `part`, making it where it is missing; or return the target where it is a symlink."""
+        try:
+            trail.append(os.open(part, _DIRECTORY, dir_fd=trail[-1]))
+        except FileNotFoundError:
+            os.mkdir(part, dir_fd=trail[-1])
+            trail.append(os.open(part, _DIRECTORY, dir_fd=trail[-1]))
+            os.fchmod(trail[-1], 0o755)
+        except NotADirectoryError:
+            try:
+                return os.readlink(part, dir_fd=trail[-1])
+            except OSError:
+                raise MagpkgError(f"{self._label}: {path}: {part} is a file, not a directory") from None
+        return None
+
+    def _remember(self, path: str, descriptor: int) -> int:
+        if len(self._open) >= _OPEN_DIRECTORIES_MAX:
+            os.close(self._open.pop(next(iter(self._open))))
+        self._open[path] = descriptor
+        return descriptor
+
+    def _forget_directories(self) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
+        self._stale = False
+
+    @contextmanager
+    def _reported(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise MagpkgError(f"{self._label}: {path}: cannot be written: {error.strerror}") from error
+
+
+def _reflink(source: str, parent: int, name: str) -> bool:
+    """Clone `source`, permissions and time too; False where the file system does not share blocks."""
+    with open(source, "rb") as original:
+        descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
+        try:
+            fcntl.ioctl(descriptor, _FICLONE, original.fileno())
+            _copy_status(original.fileno(), descriptor)
+        except OSError as error:
+            os.unlink(name, dir_fd=parent)
+            if error.errno not in _NO_REFLINK:
+                raise
+            return False
+        finally:
+            os.close(descriptor)
+    return True
+
+
+def _copy(source: str, parent: int, name: str) -> None:
+    with open(source, "rb") as original:
+        descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
+        try:
+            while os.sendfile(descriptor, original.fileno(), None, _CHUNK):
+                pass
+            _copy_status(original.fileno(), descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _copy_status(original: int, copy: int) -> None:
+    status = os.fstat(original)
+    os.fchmod(copy, stat.S_IMODE(status.st_mode))
+    os.utime(copy, ns=(status.st_mtime_ns, status.st_mtime_ns))
+
+
+def tidy(root: str, label: str, mtime: int) -> None:
+    """Make what a build left in `root` fit to publish.
+
+    Setuid, setgid and sticky bits go, the owner can read everything, and every time becomes `mtime` (seconds since
+    the epoch), so that two builds of one package can be the same. Devices, fifos and sockets are errors.
+    """
+    for directory, names, files in os.walk(root):
+        os.chmod(directory, stat.S_IMODE(os.lstat(directory).st_mode) & 0o777 | 0o700)
+        for name in names + files:
+            path = f"{directory}/{name}"
+            status = os.lstat(path)
+            if stat.S_ISREG(status.st_mode):
+                os.chmod(path, stat.S_IMODE(status.st_mode) & 0o777 | 0o400)
+            elif not stat.S_ISLNK(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+                raise MagpkgError(f"{label}: /out{path.removeprefix(root)}: is a device, fifo or socket")
+            if not stat.S_ISDIR(status.st_mode):
+                os.utime(path, (mtime, mtime), follow_symlinks=False)
+
+
+def remove(path: str) -> int:
+    """Remove a file or a whole directory, never following a symlink; what is gone already is no error.
+
+    Returns the bytes of disk that this freed: a file that another name still shares frees none.
+    """
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return 0
+    if not stat.S_ISDIR(status.st_mode):
+        return _unlink(os.path.basename(path), path, None)
+    freed = 0
+    with suppress(FileNotFoundError):
+        os.chmod(path, 0o700)
+        descriptor = os.open(path, _DIRECTORY)
+        try:
+            freed = _empty(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rmdir(path)
+    return freed
+
+
+def _empty(directory: int) -> int:
+    freed = 0
+    with os.scandir(directory) as entries:
+        listed = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_directory in listed:
+        if not is_directory:
+            freed += _unlink(name, name, directory)
+            continue
+        with suppress(FileNotFoundError):
+            os.chmod(name, 0o700, dir_fd=directory)
+            descriptor = os.open(name, _DIRECTORY, dir_fd=directory)
+            try:
+                freed += _empty(descriptor)
+            finally:
+                os.close(descriptor)
+            os.rmdir(name, dir_fd=directory)
+    return freed
+
+
+def _unlink(name: str, path: str, directory: int | None) -> int:
+    target = path if directory is None else name
+    with suppress(FileNotFoundError):
+        status = os.stat(target, dir_fd=directory, follow_symlinks=False)
+        os.unlink(target, dir_fd=directory)
+        return status.st_blocks * 512 if status.st_nlink == 1 else 0
+    return 0
