@@ -3,7 +3,7 @@
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, cast
+from typing import BinaryIO, cast
 
 from magpkg.errors import MagpkgError
 
@@ -26,7 +26,7 @@ class Entry:
     mode: int
     mtime: int
     target: str = ""
-    content: IO[bytes] | None = None
+    content: BinaryIO | None = None
 
     def chunks(self) -> Iterator[bytes]:
         """The content in pieces of bounded size."""
@@ -52,7 +52,7 @@ def read_entries(path: str, label: str) -> Iterator[Entry]:
         raise MagpkgError(f"{label}: cannot be read: {error.strerror or error}") from error
 
 
-def _payload(file: IO[bytes], label: str) -> IO[bytes]:
+def _payload(file: BinaryIO, label: str) -> BinaryIO:
     """The tar stream in `file`: the file itself, or the data member of a .deb."""
     magic = file.read(len(_AR_MAGIC))
     file.seek(0)
@@ -66,39 +66,39 @@ def _payload(file: IO[bytes], label: str) -> IO[bytes]:
         raise MagpkgError(f"{label}: is damaged: {error}") from error
     for member in archive.getmembers():
         if member.name.startswith("data.tar"):
-            return cast("IO[bytes]", member)
+            return cast("BinaryIO", member)
     raise MagpkgError(f"{label}: is an ar archive without data.tar, so no Debian package")
 
 
-def _decompressed(stream: IO[bytes], label: str) -> IO[bytes]:
+def _decompressed(stream: BinaryIO, label: str) -> BinaryIO:
     start = stream.tell()
     magic = stream.read(6)
     stream.seek(start)
     if magic == b"\xfd7zXZ\0":
         import lzma
 
-        return lzma.open(stream)
+        return cast("BinaryIO", lzma.open(stream))
     if magic[:2] == b"\x1f\x8b":
         import gzip
 
-        return gzip.open(stream)
+        return cast("BinaryIO", gzip.open(stream))
     if magic[:3] == b"BZh":
         import bz2
 
-        return bz2.open(stream)
+        return cast("BinaryIO", bz2.open(stream))
     if magic[:4] == b"\x28\xb5\x2f\xfd":
         import zstandard
 
-        return zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
+        return cast("BinaryIO", zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True))
     if not magic:
         raise MagpkgError(f"{label}: is empty")
     return stream
 
 
-def _members(stream: IO[bytes], label: str) -> Iterator[Entry]:
+def _members(stream: BinaryIO, label: str) -> Iterator[Entry]:
     with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK, errorlevel=2) as archive:
         for member in archive:
-            archive.members.clear()  # the list would hold every member of a large archive
+            archive.members = []  # type: ignore[attr-defined]  # the list would hold every member of a large archive
             entry = _entry(archive, member, label)
             if entry is not None:
                 yield entry
@@ -112,7 +112,7 @@ def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo, label: str) -> Ent
     if not path:
         raise MagpkgError(f"{label}: member {member.name!r} is no directory but stands for the root")
     if member.isreg():
-        return Entry(FILE, path, mode, mtime, content=archive.extractfile(member))
+        return Entry(FILE, path, mode, mtime, content=cast("BinaryIO", archive.extractfile(member)))
     if member.issym():
         return Entry(SYMLINK, path, mode, mtime, target=member.linkname)
     if member.islnk():

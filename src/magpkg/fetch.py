@@ -67,7 +67,7 @@ class Fetcher:
         for url in self._locations(item):
             try:
                 received = self._receive(url, partial)
-            except (OSError, ValueError, *_http_errors()) as error:
+            except (OSError, ValueError) as error:
                 failures.append(f"{url}: {_reason(error)}")
                 continue
             if received == source.sha256:
@@ -108,13 +108,18 @@ class Fetcher:
             raise ValueError(f"a {scheme}: url is not supported; use https, http, file, debian or a path")
 
     def _http_chunks(self, url: str) -> Iterator[bytes]:
-        response = self._pool(url).request("GET", url, preload_content=False)
+        from urllib3.exceptions import HTTPError
+
         try:
-            if response.status != 200:
-                raise OSError(f"HTTP status {response.status} {response.reason or ''}".rstrip())
-            yield from response.stream(_CHUNK, decode_content=False)
-        finally:
-            response.release_conn()
+            response = self._pool(url).request("GET", url, preload_content=False)
+            try:
+                if response.status != 200:
+                    raise OSError(f"HTTP status {response.status} {response.reason or ''}".rstrip())
+                yield from response.stream(_CHUNK, decode_content=False)
+            finally:
+                response.release_conn()
+        except HTTPError as error:
+            raise OSError(str(getattr(error, "reason", None) or error)) from error
 
     def _pool(self, url: str) -> "urllib3.PoolManager":
         """The connections for `url`, through the proxy that the environment names for it."""
@@ -123,7 +128,7 @@ class Fetcher:
         import urllib3
 
         parts = urlsplit(url)
-        proxies = urllib.request.getproxies_environment()  # type: ignore[attr-defined]
+        proxies = urllib.request.getproxies_environment()
         bypass = urllib.request.proxy_bypass_environment(parts.hostname or "", proxies)  # type: ignore[attr-defined]
         proxy = "" if bypass else proxies.get(parts.scheme, "")
         if proxy not in self._pools:
@@ -142,14 +147,7 @@ def _file_chunks(path: str) -> Iterator[bytes]:
             yield chunk
 
 
-def _http_errors() -> tuple[type[Exception], ...]:
-    from urllib3.exceptions import HTTPError
-
-    return (HTTPError,)
-
-
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    reason = getattr(error, "reason", None)
-    return str(reason if reason is not None else error)
+    return str(error)

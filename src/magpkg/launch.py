@@ -74,7 +74,7 @@ def _become_subreaper() -> None:
 
 
 class _Supervisor:
-    def __init__(self, launch: Launch, mask: set[signal.Signals]) -> None:
+    def __init__(self, launch: Launch, mask: set[int | signal.Signals]) -> None:
         self._launch = launch
         self._mask = mask
         self._command: int | None = None

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from magpkg.digest import VENV_TAG, digest
+from magpkg.digest import VENV_TAG, Canonical, digest
 from magpkg.errors import MagpkgError
 from magpkg.field import read_bool, read_list, read_object, read_text, required, shown
 from magpkg.fsentry import FsEntry, read_fs_entries
@@ -35,7 +35,7 @@ class Manifest:
 
 def venv_hash(closure: tuple[Package, ...], fs_entries: tuple[FsEntry, ...]) -> str:
     """The hash of a rootfs: the set of package hashes, the set of fsEntries and the version of the layout."""
-    content = {
+    content: Canonical = {
         "packages": sorted(package.hash for package in closure),
         "fsEntries": [entry.content() for entry in sorted(fs_entries, key=lambda entry: entry.path)],
         "layout": LAYOUT_VERSION,
