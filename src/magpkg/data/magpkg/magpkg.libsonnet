@@ -21,4 +21,8 @@
       definition:: definition,
       override(changes):: $.package(definition + changes),
     },
+
+  // beside(std.thisFile, path) is the path of a file that lies beside the Jsonnet file that says so, for `urls`.
+  beside(file, path)::
+    std.join('/', std.split(file, '/')[:std.length(std.findSubstr('/', file))] + [path]),
 }
