@@ -1,5 +1,5 @@
 """`python -m magpkg`."""
 
-from magpkg.cli import main
+from magpkg.start import main
 
 main()

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from magpkg import archive, sandbox
 from magpkg.environment import DEFAULT_PATH
 from magpkg.errors import MagpkgError
+from magpkg.hostfiles import HostFiles
 from magpkg.mount import Mount
 from magpkg.package import UNTAR, Package, runtime_closure
 from magpkg.rootfs import Member, assemble
 from magpkg.store import Store
 from magpkg.tree import Tree, tidy
-from magpkg.view import EXECUTABLE, HostFiles, View
+from magpkg.view import EXECUTABLE, View
 
 SOURCE_DATE_EPOCH = 315532800
 """1980-01-01, the first time that every archive format can hold; reproducible-builds.org, SOURCE_DATE_EPOCH."""

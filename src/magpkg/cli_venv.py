@@ -1,11 +1,21 @@
 """`magpkg venv`."""
 
 import os
+import sys
+import time
+from typing import TYPE_CHECKING
 
 import click
 
 from magpkg import launch, options
+from magpkg.hostfiles import Answer
+from magpkg.plan import Plan, make_key, plan_path, save
+from magpkg.start import split_command
+from magpkg.store import Store
 from magpkg.terminal import say, speaker
+
+if TYPE_CHECKING:
+    from magpkg.evaluate import Evaluated
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -31,9 +41,10 @@ def venv(
     or above it. The exit status is the command's; 125 says that magpkg itself failed.
     """
     from magpkg.evaluate import evaluate
+    from magpkg.hostfiles import RecordingFiles
     from magpkg.manifest import read_manifest
     from magpkg.package import PackageGraph
-    from magpkg.venv import Host, draw, ensure
+    from magpkg.venv import Host, check_command, draw, ensure, find_shell
 
     inputs = options.inputs(expression, file, jpath, ext_str, tla_str)
     environment = dict(os.environ)
@@ -44,10 +55,32 @@ def venv(
     bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
     directory = options.working_directory(environment)
     host = Host(environment, directory, bwrap, jobs or len(os.sched_getaffinity(0)))
-    rootfs, held = ensure(manifest, store, host, evaluated.directory, speaker(quiet=quiet))
-    sandbox, words = draw(manifest, rootfs, host, command)
+    path, held = ensure(manifest, store, host, evaluated.directory, speaker(quiet=quiet))
+    files = RecordingFiles(path)
+    sandbox, view = draw(manifest, f"{path}/rootfs", host, files)
+    answers = files.answers()
+    shell = find_shell(view, sandbox)
+    words = list(command) or [shell]
     if debug:
         say(sandbox.shown_command(bwrap, words))
-    status = launch.run(launch.Launch(bwrap, sandbox.arguments(), words, [held]))
+    elif not inputs.external and not inputs.top_level:
+        kept = Plan(bwrap, path, sandbox.directory, shell, sandbox.options, manifest.env_keep, manifest.env_set)
+        _keep_plan(store, kept, command, evaluated, answers)
+    check_command(view, sandbox, words)
+    status = launch.run(bwrap, sandbox.arguments(), words, held)
     os.utime(held)
     return status
+
+
+def _keep_plan(
+    store: Store, kept: Plan, command: tuple[str, ...], evaluated: "Evaluated", answers: list[Answer]
+) -> None:
+    """Let the next launch of this kind go the short way, see `magpkg.start`."""
+    arguments, after = split_command(sys.argv[1:])
+    if tuple(after) != command:
+        return  # the command was given without `--`: nothing tells where the options end but reading them
+    key = make_key(arguments, os.environ)
+    try:
+        save(plan_path(store.root, key), key, kept, evaluated.inputs, evaluated.absent, answers, time.time_ns())
+    except OSError as error:
+        say(f"warning: the next launch will be as slow as this one: {error.filename}: {error.strerror}")

@@ -1,8 +1,13 @@
-"""The environment of a sandboxed command: pure, from the manifest's wishes and the host's values."""
+"""The environment of a sandboxed command: pure, from the manifest's wishes and the host's values.
 
-from collections.abc import Mapping
+Part of every launch, so it imports next to nothing.
+"""
 
-from magpkg.manifest import Manifest
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 DEFAULT_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 DEFAULT_LIBRARY_PATH = "/usr/lib64:/usr/lib:/lib"
@@ -11,11 +16,30 @@ ALWAYS_KEPT = ("HOME", "TERM")
 """What a shell and a terminal program need to know of the host, where the host has it."""
 
 
-def sandbox_environment(manifest: Manifest, host: Mapping[str, str]) -> dict[str, str]:
-    """The whole environment of the command: what is kept of `host`, overridden by what the manifest sets."""
+def sandbox_environment(
+    keep: "Iterable[str]", assigned: "Iterable[tuple[str, str]]", host: "Mapping[str, str]"
+) -> dict[str, str]:
+    """The whole environment of the command: of `host` what is to be kept, overridden by what is `assigned`."""
     environment = {"PATH": DEFAULT_PATH, "LD_LIBRARY_PATH": DEFAULT_LIBRARY_PATH}
-    for name in ALWAYS_KEPT + manifest.env_keep:
+    for name in (*ALWAYS_KEPT, *keep):
         if name in host:
             environment[name] = host[name]
-    environment.update(manifest.env_set)
+    environment.update(assigned)
     return environment
+
+
+def environment_options(environment: "Mapping[str, str]") -> list[str]:
+    """bwrap's options that give the command just this environment; their place is `--args`, never a command line."""
+    options = ["--clearenv"]
+    for name in sorted(environment):
+        options += ["--setenv", name, environment[name]]
+    return options
+
+
+def store_root(host: "Mapping[str, str]") -> str | None:
+    """The root of the store: what MAGPKG_STORE names, else `.magpkg` in HOME; None where neither is usable."""
+    named = host.get("MAGPKG_STORE", "")
+    if named:
+        return os.path.abspath(named)
+    home = host.get("HOME", "")
+    return os.path.join(home, ".magpkg") if os.path.isabs(home) else None

@@ -6,12 +6,13 @@ JSON, which is what an evaluation ends in, cannot share: a dependency named twic
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from magpkg import __file__ as package_file
 from magpkg.errors import MagpkgError
 from magpkg.package import REFERENCE_FIELD, PackageGraph
+from magpkg.plan import identity
 
 DATA_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(package_file)), "data")
 """What `import 'magpkg/...'` is looked up in last; holds the folder `magpkg`."""
@@ -37,25 +38,16 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """An evaluation's plain value, and the directory that relative paths in it are seen from."""
+    """An evaluation's plain value, the directory that relative paths in it are seen from, and what it came from.
+
+    `inputs` has the identity of each file that was read; `absent` the paths where a file, were there one, would have
+    been read instead.
+    """
 
     value: object
     directory: str
-
-
-def find_manifest(directory: str) -> str:
-    """The nearest manifest file in `directory` or above it."""
-    current = os.path.abspath(directory)
-    while True:
-        for name in MANIFEST_NAMES:
-            candidate = os.path.join(current, name)
-            if os.path.isfile(candidate):
-                return candidate
-        parent = os.path.dirname(current)
-        if parent == current:
-            hint = "write one, or name a manifest with -f FILE or -e EXPRESSION"
-            raise MagpkgError(f"no {MANIFEST_NAMES[0]} in {directory} or above it", hint)
-        current = parent
+    inputs: Mapping[str, str]
+    absent: Sequence[str]
 
 
 def evaluate(inputs: Inputs, graph: PackageGraph) -> Evaluated:
@@ -63,23 +55,62 @@ def evaluate(inputs: Inputs, graph: PackageGraph) -> Evaluated:
 
     Raises MagpkgError with the evaluator's own message and place for whatever fails.
     """
+    sources = _Sources()
     if inputs.expression is not None:
-        return Evaluated(_Evaluation(inputs, graph).run("<expression>", inputs.expression), os.getcwd())
-    path = inputs.file or find_manifest(os.getcwd())
-    text = _read_manifest(path)
+        value = _Evaluation(inputs, graph, sources).run("<expression>", inputs.expression)
+        return Evaluated(value, os.getcwd(), sources.read_files, sources.absent)
+    path = inputs.file or _nearest_manifest(os.getcwd(), sources)
+    text = _text(path, sources.read(path))
     if path.endswith((".yaml", ".yml")):
         value = _parse_yaml(path, text)
     elif path.endswith(".json"):
         value = _parse_json(path, text)
     else:
-        value = _Evaluation(inputs, graph).run(path, text)
-    return Evaluated(value, os.path.dirname(os.path.abspath(path)))
+        value = _Evaluation(inputs, graph, sources).run(path, text)
+    return Evaluated(value, os.path.dirname(os.path.abspath(path)), sources.read_files, sources.absent)
+
+
+class _Sources:
+    """The files that an evaluation read, and those that it looked for in vain."""
+
+    def __init__(self) -> None:
+        self.read_files: dict[str, str] = {}
+        self.absent: list[str] = []
+
+    def find(self, candidates: Iterable[str]) -> str | None:
+        for path in candidates:
+            if os.path.isfile(path):
+                return path
+            if not os.path.exists(path):
+                self.absent.append(os.path.abspath(path))
+        return None
+
+    def read(self, path: str) -> bytes:
+        try:
+            # Before it is read: a change in between then shows as one that came later.
+            self.read_files.setdefault(os.path.abspath(path), identity(path))
+            with open(path, "rb") as file:
+                return file.read()
+        except OSError as error:
+            raise MagpkgError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _nearest_manifest(directory: str, sources: _Sources) -> str:
+    folders = [directory]
+    while folders[-1] != os.path.dirname(folders[-1]):
+        folders.append(os.path.dirname(folders[-1]))
+    found = sources.find(os.path.join(folder, name) for folder in folders for name in MANIFEST_NAMES)
+    if found is None:
+        hint = "write one, or name a manifest with -f FILE or -e EXPRESSION"
+        raise MagpkgError(f"no {MANIFEST_NAMES[0]} in {directory} or above it", hint)
+    return found
 
 
 @dataclass
 class _Evaluation:
     inputs: Inputs
     graph: PackageGraph
+    sources: _Sources
     _names: list[str] = field(default_factory=list)
     _error: MagpkgError | None = None
 
@@ -132,17 +163,19 @@ class _Evaluation:
         return self.graph.register(package)
 
     def _lockset(self, text: str) -> dict[str, dict[str, str]]:
-        from magpkg.debian import lockset_packages
+        from magpkg.debian import FIXUP_DIRECTORY, lockset_packages
 
+        for name in ("", *os.listdir(FIXUP_DIRECTORY)):
+            path = os.path.join(FIXUP_DIRECTORY, name)
+            self.sources.read_files[path] = identity(path)
         packages = lockset_packages(text)
         return {name: {REFERENCE_FIELD: self.graph.register(package)} for name, package in packages.items()}
 
     def _import(self, directory: str, relative: str) -> tuple[str, bytes]:
-        for base in (directory, *self.inputs.import_path, DATA_DIRECTORY):
-            path = os.path.join(base, relative)
-            if os.path.isfile(path):
-                with open(path, "rb") as file:
-                    return path, file.read()
+        bases = (directory, *self.inputs.import_path, DATA_DIRECTORY)
+        path = self.sources.find(os.path.join(base, relative) for base in bases)
+        if path is not None:
+            return path, self.sources.read(path)
         raise MagpkgError(f"no such file in the importing folder, the import path or magpkg: {relative}")
 
     def _explained(self, text: str) -> MagpkgError:
@@ -167,12 +200,9 @@ def _place(trace: str) -> str:
     return ""
 
 
-def _read_manifest(path: str) -> str:
+def _text(path: str, content: bytes) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except OSError as error:
-        raise MagpkgError(f"{path}: cannot be read: {error.strerror}") from error
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise MagpkgError(f"{path}: is not UTF-8 text (byte {error.start})") from error
 

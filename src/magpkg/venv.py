@@ -1,6 +1,5 @@
 """The main job, step by step: a manifest becomes a rootfs in the store, and that a running command."""
 
-import fcntl
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,13 +7,13 @@ from dataclasses import dataclass
 from magpkg import sandbox
 from magpkg.environment import sandbox_environment
 from magpkg.errors import CommandNotStarted, MagpkgError
+from magpkg.hostfiles import MISSING
+from magpkg.lock import hold
 from magpkg.manifest import Manifest, venv_hash
 from magpkg.mount import VARIABLES, Mount, expand_mount
 from magpkg.package import Package
 from magpkg.store import Store
-from magpkg.view import MISSING, NOT_EXECUTABLE, HostFiles, View
-
-_LOCK_DESCRIPTOR = 200  # out of the way of the descriptors that scripts choose
+from magpkg.view import NOT_EXECUTABLE, Files, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +27,16 @@ class Host:
 
 
 def ensure(manifest: Manifest, store: Store, host: Host, base: str, report: Callable[[str], None]) -> tuple[str, int]:
-    """Make the manifest's venv if the store lacks it; returns its rootfs and a descriptor that keeps it there.
+    """Make the manifest's venv if the store lacks it; returns its path and a descriptor that keeps it there.
 
     `base` is the directory that relative paths in package urls are seen from.
     """
     closure = manifest.closure()
     path = store.venv(venv_hash(closure, manifest.fs_entries))
     while True:
-        held = store.hold(path)
+        held = hold(path)
         if held is not None:
-            return f"{path}/rootfs", _moved_away(held)
+            return path, held
         store.prepare()
         with store.exclusive(path, lambda: report("waiting for another magpkg that makes this venv")):
             if not os.path.isdir(path):
@@ -70,24 +69,13 @@ def _make(
             store.publish(f"{work}/venv", path)
 
 
-def _moved_away(descriptor: int) -> int:
-    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _LOCK_DESCRIPTOR)
-    os.close(descriptor)
-    return moved
-
-
-def draw(manifest: Manifest, rootfs: str, host: Host, command: Sequence[str]) -> tuple[sandbox.Sandbox, list[str]]:
-    """The sandbox that the manifest asks for on this host, and the command in it: a shell where none is given.
-
-    Raises CommandNotStarted, with a shell's status, for a command that is not there or cannot be executed.
-    """
-    files = HostFiles()
+def draw(manifest: Manifest, rootfs: str, host: Host, files: Files) -> tuple[sandbox.Sandbox, View]:
+    """The sandbox that the manifest asks for on this host, and what paths inside it stand for."""
     mounts = expand_mounts(manifest.mounts, host)
     view = sandbox.place_mounts(rootfs, mounts, files, defaults=manifest.mount_defaults)
-    environment = sandbox_environment(manifest, host.environment)
+    environment = sandbox_environment(manifest.env_keep, manifest.env_set, host.environment)
     directory = sandbox.starting_directory(view, host.directory, environment.get("HOME"))
-    words = _command(view, command, environment["PATH"], directory)
-    return sandbox.draw(view, rootfs, files, environment, directory), words
+    return sandbox.draw(view, rootfs, files, environment, directory), view
 
 
 def expand_mounts(mounts: Sequence[Mount], host: Host) -> list[Mount]:
@@ -103,15 +91,20 @@ def expand_mounts(mounts: Sequence[Mount], host: Host) -> list[Mount]:
     return expanded
 
 
-def _command(view: View, command: Sequence[str], search_path: str, directory: str) -> list[str]:
-    if not command:
-        for shell in ("bash", "sh"):
-            if view.find_command(shell, search_path, directory).state not in (MISSING, NOT_EXECUTABLE):
-                return [shell]
+def find_shell(view: View, drawn: sandbox.Sandbox) -> str:
+    """The shell for who gives no command: bash if the venv has it, else sh; empty where it has neither."""
+    for shell in ("bash", "sh"):
+        if view.find_command(shell, drawn.environment["PATH"], drawn.directory).state not in (MISSING, NOT_EXECUTABLE):
+            return shell
+    return ""
+
+
+def check_command(view: View, drawn: sandbox.Sandbox, command: Sequence[str]) -> None:
+    """Raise CommandNotStarted, with a shell's status, for a command that is not there or cannot be executed."""
+    if not command[0]:
         raise CommandNotStarted("no shell: the venv has neither bash nor sh", "name a command after --", 127)
-    found = view.find_command(command[0], search_path, directory)
+    found = view.find_command(command[0], drawn.environment["PATH"], drawn.directory)
     if found.state == MISSING:
         raise CommandNotStarted(f"{command[0]}: command not found in the venv", "is its package in packages?", 127)
     if found.state == NOT_EXECUTABLE:
         raise CommandNotStarted(f"{command[0]}: cannot be executed: {found.path}", None, 126)
-    return list(command)

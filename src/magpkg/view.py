@@ -1,16 +1,14 @@
 """What a path inside a sandbox stands for: the rootfs, overlaid by mounts, walked without touching the sandbox."""
 
-import os
 import posixpath
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from magpkg.errors import MagpkgError
+from magpkg.hostfiles import DIRECTORY, FILE, MISSING, SYMLINK, UNKNOWN
 from magpkg.mount import Mount
 
-DIRECTORY, FILE, SYMLINK, MISSING, UNKNOWN = "directory", "file", "symlink", "missing", "unknown"
 _SYMLINKS_MAX = 40  # what the kernel follows in one path, path_resolution(7)
 
 
@@ -18,7 +16,7 @@ class Files(Protocol):
     """The host's file system as the pure steps see it; a test gives them a dictionary instead."""
 
     def kind(self, path: str, *, follow: bool = False) -> str:
-        """DIRECTORY, FILE (anything that is neither of the others), SYMLINK or MISSING."""
+        """DIRECTORY, SYMLINK, MISSING, FILE for anything else, UNKNOWN where the user may not look."""
 
     def link_target(self, path: str) -> str:
         """The target of the symlink at `path`."""
@@ -34,42 +32,6 @@ class Files(Protocol):
 
     def real_path(self, path: str) -> str:
         """`path` without symlinks."""
-
-
-class HostFiles:
-    """The host's file system itself."""
-
-    def kind(self, path: str, *, follow: bool = False) -> str:
-        """See Files."""
-        try:
-            mode = os.stat(path, follow_symlinks=follow).st_mode
-        except (FileNotFoundError, NotADirectoryError):
-            return MISSING
-        except PermissionError:
-            return UNKNOWN
-        if stat.S_ISDIR(mode):
-            return DIRECTORY
-        return SYMLINK if stat.S_ISLNK(mode) else FILE
-
-    def link_target(self, path: str) -> str:
-        """See Files."""
-        return os.readlink(path)
-
-    def names(self, path: str) -> Sequence[str]:
-        """See Files."""
-        return sorted(os.listdir(path))
-
-    def mode(self, path: str) -> int:
-        """See Files."""
-        return stat.S_IMODE(os.stat(path).st_mode)
-
-    def executable(self, path: str) -> bool:
-        """See Files."""
-        return os.access(path, os.X_OK)
-
-    def real_path(self, path: str) -> str:
-        """See Files."""
-        return os.path.realpath(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +76,10 @@ class View:
             mount = self.covering(path)
             return DIRECTORY if mount is not None and mount.target == path else UNKNOWN
         is_mount_point = any(mount.target == path for mount in self.mounts)
-        return self._files.kind(host, follow=is_mount_point)
+        kind = self._files.kind(host, follow=is_mount_point)
+        if kind == MISSING and any(is_within(mount.target, path) for mount in self.mounts):
+            return DIRECTORY  # bwrap makes what is missing above a mount point
+        return kind
 
     def resolve(self, path: str, where: str) -> Resolved:
         """Follow `path` as the sandbox would, every symlink seen from its root; what is missing is kept as it is."""

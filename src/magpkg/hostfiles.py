@@ -1,0 +1,98 @@
+"""The host's file system as the pure steps ask about it, and what they were told.
+
+Part of every launch, so it imports next to nothing.
+"""
+
+import os
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DIRECTORY, FILE, SYMLINK, MISSING, UNKNOWN = "directory", "file", "symlink", "missing", "unknown"
+
+
+class HostFiles:
+    """Questions about paths of this host."""
+
+    def kind(self, path: str, *, follow: bool = False) -> str:
+        """DIRECTORY, SYMLINK, MISSING, FILE for anything else, UNKNOWN where the user may not look."""
+        try:
+            mode = os.stat(path, follow_symlinks=follow).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return MISSING
+        except OSError:
+            return UNKNOWN
+        if stat.S_ISDIR(mode):
+            return DIRECTORY
+        return SYMLINK if stat.S_ISLNK(mode) else FILE
+
+    def link_target(self, path: str) -> str:
+        """The target of the symlink at `path`."""
+        return os.readlink(path)
+
+    def names(self, path: str) -> "Sequence[str]":
+        """The names in the directory at `path`, sorted."""
+        return sorted(os.listdir(path))
+
+    def mode(self, path: str) -> int:
+        """The permission bits of what is at `path`."""
+        return stat.S_IMODE(os.stat(path).st_mode)
+
+    def executable(self, path: str) -> bool:
+        """Whether the user may execute the file at `path`."""
+        return os.access(path, os.X_OK)
+
+    def real_path(self, path: str) -> str:
+        """`path` without symlinks."""
+        return os.path.realpath(path)
+
+
+Answer = tuple[str, str, str]
+"""A question that was asked: which, about what path, and the answer."""
+
+
+class RecordingFiles(HostFiles):
+    """The host's file system, with a record of the answers that lie outside `unchanging`, a published tree."""
+
+    def __init__(self, unchanging: str) -> None:
+        self._unchanging = unchanging + "/"
+        self._answers: dict[tuple[str, str], str] = {}
+
+    def kind(self, path: str, *, follow: bool = False) -> str:
+        """See HostFiles."""
+        return self._recorded("kind followed" if follow else "kind", path, super().kind(path, follow=follow))
+
+    def link_target(self, path: str) -> str:
+        """See HostFiles."""
+        return self._recorded("link", path, super().link_target(path))
+
+    def real_path(self, path: str) -> str:
+        """See HostFiles."""
+        return self._recorded("real", path, super().real_path(path))
+
+    def answers(self) -> list[Answer]:
+        """What was asked and answered so far."""
+        return [(question, path, answer) for (question, path), answer in self._answers.items()]
+
+    def _recorded(self, question: str, path: str, answer: str) -> str:
+        if not path.startswith(self._unchanging):
+            self._answers[question, path] = answer
+        return answer
+
+
+def still_true(answer: Answer) -> bool:
+    """Whether the host would give this answer again."""
+    question, path, told = answer
+    files = HostFiles()
+    if question == "kind":
+        return files.kind(path) == told
+    if question == "kind followed":
+        return files.kind(path, follow=True) == told
+    if question == "real":
+        return files.real_path(path) == told
+    try:
+        return files.link_target(path) == told
+    except OSError:
+        return False

@@ -1,0 +1,32 @@
+"""The shared lock of what runs; exclusive locks are the store's.
+
+Part of every launch, so it imports next to nothing.
+"""
+
+import fcntl
+import os
+
+_HELD_DESCRIPTOR = 200  # out of the way of the descriptors that scripts choose
+
+
+def hold(path: str) -> int | None:
+    """Take the shared lock of a published path and stamp its use; None where nothing is published there.
+
+    The descriptor returned carries the lock: whoever inherits it keeps the path from cleanup, flock(2). Waits while
+    the path is being made or removed, and looks again afterwards.
+    """
+    while True:
+        try:
+            opened = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        descriptor = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, _HELD_DESCRIPTOR)
+        os.close(opened)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        linked = os.fstat(descriptor).st_nlink
+        if linked and os.path.isdir(path):
+            os.utime(descriptor)
+            return descriptor
+        os.close(descriptor)
+        if linked:
+            return None
