@@ -64,7 +64,8 @@ def _build_all(missing: Mapping[Package, Sequence[Package]], builder: Builder) -
     running: dict[Future[None], str] = {}
     try:
         while order.is_active():
-            for key in order.get_ready():
+            # The largest first, so that no long one is left over for the end.
+            for key in sorted(order.get_ready(), key=lambda key: -_bytes_fetched(by_hash[key], builder.store)):
                 running[pool.submit(builder.build, by_hash[key])] = key
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
@@ -74,6 +75,10 @@ def _build_all(missing: Mapping[Package, Sequence[Package]], builder: Builder) -
         raise MagpkgError("a worker process was killed while it made a package", "is there enough memory?") from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _bytes_fetched(package: Package, store: Store) -> int:
+    return sum(os.stat(store.fetched(source.sha256)).st_size for source in package.fetch)
 
 
 def _leave_signals_to_parent() -> None:

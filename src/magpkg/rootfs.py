@@ -57,21 +57,17 @@ def _merge_member(merge: _Merge, index: int, source: str, prefix: str) -> None:
     with os.scandir(source) as entries:
         for entry in entries:
             path = prefix + entry.name
-            if entry.is_symlink():
-                _note_conflict(merge, index, path, merge.tree.make_symlink(path, os.readlink(entry.path)))
-            elif entry.is_dir():
+            if entry.is_dir(follow_symlinks=False):
                 merge.tree.make_directory(path, entry.stat().st_mode & 0o777)
                 subdirectories.append((entry.path, path))
-            else:
-                _note_conflict(merge, index, path, merge.tree.adopt_file(path, entry.path))
+            elif merge.tree.adopt_file(path, entry.path):
+                _note_conflict(merge, index, path)
     for directory, path in subdirectories:
         _merge_member(merge, index, directory, path + "/")
 
 
-def _note_conflict(merge: _Merge, index: int, path: str, replaced: bool) -> None:
-    """Warn where `path` of member `index` replaced another file of a package that it has nothing to do with."""
-    if not replaced:
-        return
+def _note_conflict(merge: _Merge, index: int, path: str) -> None:
+    """Warn where `path` of member `index`, which replaced another's, is unlike it and they have nothing in common."""
     later = merge.members[index]
     for earlier in reversed(merge.members[:index]):
         other = f"{earlier.tree}/{path}"

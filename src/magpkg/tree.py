@@ -8,8 +8,10 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 from magpkg.errors import MagpkgError
 
@@ -22,14 +24,33 @@ _NO_REFLINK = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
 _CHUNK = 1 << 20
 
+_Rest = ParamSpec("_Rest")
+_Result = TypeVar("_Result")
+
+
+def _reported(
+    method: "Callable[Concatenate[Tree, str, _Rest], _Result]",
+) -> "Callable[Concatenate[Tree, str, _Rest], _Result]":
+    """Turn a method's OSError into an error that names the tree and the path."""
+
+    @wraps(method)
+    def reporting(tree: "Tree", path: str, /, *args: _Rest.args, **options: _Rest.kwargs) -> _Result:
+        try:
+            return method(tree, path, *args, **options)
+        except OSError as error:
+            raise MagpkgError(f"{tree.label}: {path!r}: cannot be written: {error.strerror}") from error
+
+    return reporting
+
 
 class Tree:
     """A directory being filled. Paths are relative to it; `label` names it in errors, such as `package git`."""
 
     def __init__(self, root: str, label: str) -> None:
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._label = label
+        self.label = label
         self._open: dict[str, int] = {}
+        self._made: dict[str, int] = {}
         self._stale = False
         self._reflinks = True
 
@@ -40,69 +61,69 @@ class Tree:
         self._forget_directories()
         os.close(self._root)
 
+    @_reported
     def make_directory(self, path: str, mode: int = 0o755) -> None:
         """Make a directory and its parents. One that is there is kept and takes the mode; so does what a link leads to.
 
         Its owner can always list, enter and write it: `mode` gains 0700.
         """
-        with self._reported(path):
-            parent, name = self._parent(path)
-            if not name:
-                return
-            try:
-                os.mkdir(name, dir_fd=parent)
-            except FileExistsError:
-                os.fchmod(self._directory(path), mode | 0o700)
-            else:
-                os.chmod(name, mode | 0o700, dir_fd=parent)
+        mode |= 0o700
+        if not path or self._made.get(path) == mode:
+            return
+        parent, name = self._parent(path)
+        try:
+            os.mkdir(name, dir_fd=parent)
+        except FileExistsError:
+            os.fchmod(self._directory(path), mode)
+        else:
+            os.chmod(name, mode, dir_fd=parent)
+        self._made[path] = mode
 
+    @_reported
     def write_file(self, path: str, mode: int, content: Iterable[bytes], mtime: int | None = None) -> None:
         """Write a new file; a file or symlink that stands there is replaced, never written through.
 
         Its owner can always read it: `mode` gains 0400.
         """
-        with self._reported(path):
-            parent, name = self._parent(path)
-            descriptor = self._create(path, parent, name)
-            try:
-                for chunk in content:
-                    view = memoryview(chunk)
-                    while view:
-                        view = view[os.write(descriptor, view) :]
-                os.fchmod(descriptor, mode | 0o400)
-                if mtime is not None:
-                    os.utime(descriptor, (mtime, mtime))
-            finally:
-                os.close(descriptor)
+        parent, name = self._parent(path)
+        descriptor = self._create(path, parent, name)
+        try:
+            for chunk in content:
+                view = memoryview(chunk)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+            os.fchmod(descriptor, mode | 0o400)
+            if mtime is not None:
+                os.utime(descriptor, (mtime, mtime))
+        finally:
+            os.close(descriptor)
 
-    def make_symlink(self, path: str, target: str) -> bool:
-        """Make a symlink with just this target; True where a file or symlink stood there and was replaced."""
-        with self._reported(path):
-            parent, name = self._parent(path)
-            try:
-                os.symlink(target, name, dir_fd=parent)
-            except FileExistsError:
-                self._clear(path, parent, name)
-                os.symlink(target, name, dir_fd=parent)
-                return True
-            return False
+    @_reported
+    def make_symlink(self, path: str, target: str) -> None:
+        """Make a symlink with just this target; a file or symlink that stands there is replaced."""
+        parent, name = self._parent(path)
+        try:
+            os.symlink(target, name, dir_fd=parent)
+        except FileExistsError:
+            self._clear(path, parent, name)
+            os.symlink(target, name, dir_fd=parent)
 
+    @_reported
     def make_link(self, path: str, existing: str) -> None:
         """Make a hard link to a file of this tree; the path `existing` is resolved inside the tree like any other."""
-        with self._reported(path):
-            source_parent, source_name = self._parent(existing)
-            try:
-                source = os.stat(source_name, dir_fd=source_parent, follow_symlinks=False)
-            except FileNotFoundError:
-                raise MagpkgError(f"{self._label}: {path}: is a hard link to {existing}, which is missing") from None
-            if not stat.S_ISREG(source.st_mode) and not stat.S_ISLNK(source.st_mode):
-                raise MagpkgError(f"{self._label}: {path}: is a hard link to {existing}, which is not a file")
-            # The descriptor must outlive the opening of the second parent, which may evict it from the cache.
-            source_parent = os.dup(source_parent)
-            try:
-                self._hard_link(path, source_parent, source_name, source)
-            finally:
-                os.close(source_parent)
+        source_parent, source_name = self._parent(existing)
+        try:
+            source = os.stat(source_name, dir_fd=source_parent, follow_symlinks=False)
+        except FileNotFoundError:
+            raise MagpkgError(f"{self.label}: {path}: is a hard link to {existing}, which is missing") from None
+        if not stat.S_ISREG(source.st_mode) and not stat.S_ISLNK(source.st_mode):
+            raise MagpkgError(f"{self.label}: {path}: is a hard link to {existing}, which is not a file")
+        # The descriptor must outlive the opening of the second parent, which may evict it from the cache.
+        source_parent = os.dup(source_parent)
+        try:
+            self._hard_link(path, source_parent, source_name, source)
+        finally:
+            os.close(source_parent)
 
     def _hard_link(self, path: str, source_parent: int, source_name: str, source: os.stat_result) -> None:
         parent, name = self._parent(path)
@@ -118,33 +139,33 @@ class Tree:
                     raise
                 self._clear(path, parent, name)
 
+    @_reported
     def adopt_file(self, path: str, source: str) -> bool:
-        """Bring in a file from outside by reflink, else hard link, else copy; the source must not change afterwards.
+        """Bring in a file or symlink from outside by reflink, else hard link, else copy; it must not change afterwards.
 
         True where something stood at `path` and was replaced.
         """
-        with self._reported(path):
-            parent, name = self._parent(path)
-            try:
-                self._place(source, parent, name)
-            except FileExistsError:
-                self._clear(path, parent, name)
-                self._place(source, parent, name)
-                return True
-            return False
+        parent, name = self._parent(path)
+        try:
+            self._place(source, parent, name)
+        except FileExistsError:
+            self._clear(path, parent, name)
+            self._place(source, parent, name)
+            return True
+        return False
 
+    @_reported
     def exists(self, path: str) -> bool:
         """Whether anything, be it a dangling symlink, stands at `path`; makes the directories above it."""
-        with self._reported(path):
-            parent, name = self._parent(path)
-            try:
-                os.stat(name, dir_fd=parent, follow_symlinks=False)
-            except FileNotFoundError:
-                return False
-            return True
+        parent, name = self._parent(path)
+        try:
+            os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _place(self, source: str, parent: int, name: str) -> None:
-        if self._reflinks:
+        if self._reflinks and not os.path.islink(source):
             self._reflinks = _reflink(source, parent, name)
             if self._reflinks:
                 return
@@ -165,7 +186,7 @@ class Tree:
     def _clear(self, path: str, parent: int, name: str) -> None:
         there = os.stat(name, dir_fd=parent, follow_symlinks=False)
         if stat.S_ISDIR(there.st_mode):
-            raise MagpkgError(f"{self._label}: {path}: would replace a directory")
+            raise MagpkgError(f"{self.label}: {path}: would replace a directory")
         os.unlink(name, dir_fd=parent)
         # Remembered directories may have been reached through this symlink; the caller still uses one of them.
         self._stale = self._stale or stat.S_ISLNK(there.st_mode)
@@ -201,7 +222,7 @@ class Tree:
                     continue
                 links += 1
                 if links > _SYMLINKS_MAX:
-                    raise MagpkgError(f"{self._label}: {path}: leads through too many symlinks")
+                    raise MagpkgError(f"{self.label}: {path}: leads through too many symlinks")
                 if target.startswith("/"):
                     while len(trail) > 1:
                         os.close(trail.pop())
@@ -223,7 +244,7 @@ class Tree:
             try:
                 return os.readlink(part, dir_fd=trail[-1])
             except OSError:
-                raise MagpkgError(f"{self._label}: {path}: {part} is a file, not a directory") from None
+                raise MagpkgError(f"{self.label}: {path}: {part} is a file, not a directory") from None
         return None
 
     def _remember(self, path: str, descriptor: int) -> int:
@@ -235,14 +256,8 @@ class Tree:
     def _forget_directories(self) -> None:
         while self._open:
             os.close(self._open.popitem()[1])
+        self._made.clear()
         self._stale = False
-
-    @contextmanager
-    def _reported(self, path: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise MagpkgError(f"{self._label}: {path}: cannot be written: {error.strerror}") from error
 
 
 def _reflink(source: str, parent: int, name: str) -> bool:
@@ -263,6 +278,9 @@ def _reflink(source: str, parent: int, name: str) -> bool:
 
 
 def _copy(source: str, parent: int, name: str) -> None:
+    if os.path.islink(source):
+        os.symlink(os.readlink(source), name, dir_fd=parent)
+        return
     with open(source, "rb") as original:
         descriptor = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
         try:
