@@ -131,7 +131,9 @@ class DictFiles:
     def names(self, path: str) -> Sequence[str]:
         """See magpkg.view.Files."""
         directory = self.real_path(os.path.normpath(path))
-        return sorted(os.path.basename(node) for node in self.nodes if node != "/" and os.path.dirname(node) == directory)
+        return sorted(
+            os.path.basename(node) for node in self.nodes if node != "/" and os.path.dirname(node) == directory
+        )
 
     def mode(self, path: str) -> int:
         """See magpkg.view.Files."""

@@ -42,8 +42,12 @@ KINDS: dict[str, Callable[[bytes], bytes]] = {
     ".tar.bz2": bz2.compress,
     ".tar.zst": _zstd,
     ".tar.zst of two frames": lambda data: _zstd(data[:700]) + _zstd(data[700:]),
-    ".deb with .xz": lambda data: ar_bytes({"debian-binary": b"2.0\n", "control.tar.xz": b"x", "data.tar.xz": lzma.compress(data)}),
-    ".deb with .zst": lambda data: ar_bytes({"debian-binary": b"2.0\n", "control.tar": b"xyz", "data.tar.zst/": _zstd(data)}),
+    ".deb with .xz": lambda data: ar_bytes(
+        {"debian-binary": b"2.0\n", "control.tar.xz": b"x", "data.tar.xz": lzma.compress(data)}
+    ),
+    ".deb with .zst": lambda data: ar_bytes(
+        {"debian-binary": b"2.0\n", "control.tar": b"xyz", "data.tar.zst/": _zstd(data)}
+    ),
     ".deb with .gz": lambda data: ar_bytes({"debian-binary": b"2.0\n", "data.tar.gz": gzip.compress(data)}),
     ".deb with .tar": lambda data: ar_bytes({"debian-binary": b"2.0\n", "data.tar": data}),
 }

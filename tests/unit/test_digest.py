@@ -67,5 +67,3 @@ def test_golden_hash(name: str) -> None:
 
 def test_every_golden_hash_is_checked() -> None:
     assert _golden().keys() == _HASHES.keys()
-
-

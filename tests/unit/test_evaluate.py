@@ -35,7 +35,9 @@ def error(expression: str) -> MagpkgError:
 
 def test_the_constructor_gives_the_package_of_its_definition() -> None:
     plain = manifest("{ packages: [{ name: 'a', runDeps: [{ name: 'b' }] }] }")
-    made = manifest("local b = magpkg.package({ name: 'b' });{ packages: [magpkg.package({ name: 'a', runDeps: [b] })] }")
+    made = manifest(
+        "local b = magpkg.package({ name: 'b' });{ packages: [magpkg.package({ name: 'a', runDeps: [b] })] }"
+    )
     assert made.packages[0].hash == plain.packages[0].hash
 
 
@@ -103,7 +105,9 @@ def test_an_error_in_a_constructed_package_names_place_package_and_field() -> No
     assert found.message.startswith("<expression>:2:")
     assert found.message.endswith('package: unknown field "runDep"')
     assert found.hint == "did you mean runDeps?"
-    found = error("{ packages: [magpkg.package({ name: 'a', fetch: [{ filename: 'x', sha256: '1', urls: ['/x'] }] })] }")
+    found = error(
+        "{ packages: [magpkg.package({ name: 'a', fetch: [{ filename: 'x', sha256: '1', urls: ['/x'] }] })] }"
+    )
     assert "package a: fetch[0].sha256: must be 64 lower-case hexadecimal digits" in found.message
 
 

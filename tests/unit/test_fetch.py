@@ -79,7 +79,9 @@ def store(tmp_path: pathlib.Path) -> Store:
     return made
 
 
-def fetch(store: Store, *urls: str, wanted: str = RIGHT, base: str = "/", env: dict[str, str] | None = None) -> list[str]:
+def fetch(
+    store: Store, *urls: str, wanted: str = RIGHT, base: str = "/", env: dict[str, str] | None = None
+) -> list[str]:
     """Fetch one source and return what was reported."""
     said: list[str] = []
     source = Source("a.tar", wanted, urls)

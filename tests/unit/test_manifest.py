@@ -66,7 +66,11 @@ BAD: list[tuple[dict[str, Any], str, str | None]] = [
     (mount(source="/a", target="etc"), 'venv.mounts[0].target: must be an absolute path, got "etc"', None),
     (mount(source="/a", target="/../etc"), 'venv.mounts[0].target: must not contain .., got "/../etc"', None),
     (mount(source="a", target="/b"), 'venv.mounts[0].source: must be an absolute path, got "a"', None),
-    (mount(source="/a\0", target="/b"), 'venv.mounts[0].source: must not contain a NUL character, got "/a\\u0000"', None),
+    (
+        mount(source="/a\0", target="/b"),
+        'venv.mounts[0].source: must not contain a NUL character, got "/a\\u0000"',
+        None,
+    ),
     (mount(target="/b"), "venv.mounts[0].source: is required", None),
     (mount(type="tmpfs"), "venv.mounts[0].target: is required", None),
     (mount(type="tmpfs", source="/a", target="/b"), "venv.mounts[0].source: a tmpfs mount has no source", None),
@@ -163,8 +167,15 @@ def test_what_is_read() -> None:
         envKeep=["USER"],
         envSet={"B": "2", "A": ""},
         mountDefaults=False,
-        mounts=["/home", {"type": "tmpfs", "target": "/scratch"}, {"type": "ro-bind", "source": "/a", "optional": True}],
-        fsEntries=[{"type": "file", "path": "/b", "contents": "x", "mode": "0o600"}, {"type": "directory", "path": "/a"}],
+        mounts=[
+            "/home",
+            {"type": "tmpfs", "target": "/scratch"},
+            {"type": "ro-bind", "source": "/a", "optional": True},
+        ],
+        fsEntries=[
+            {"type": "file", "path": "/b", "contents": "x", "mode": "0o600"},
+            {"type": "directory", "path": "/a"},
+        ],
     )
     assert [member.name for member in manifest.packages] == ["zlib"]
     assert manifest.env_keep == ("USER",)

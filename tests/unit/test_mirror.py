@@ -11,7 +11,9 @@ from magpkg.mirror import mirrors
 def apt(directory: str, **files: str) -> str:
     """An apt directory with these files; `__` in a name stands for a slash, `_` for a dot."""
     for name, text in files.items():
-        path = os.path.join(directory, name.replace("__", "/").replace("_", ".").replace("sources.list.d", "sources.list.d"))
+        path = os.path.join(
+            directory, name.replace("__", "/").replace("_", ".").replace("sources.list.d", "sources.list.d")
+        )
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
@@ -20,7 +22,9 @@ def apt(directory: str, **files: str) -> str:
 
 def test_the_variable_counts_alone_and_may_name_several(tmp_path: str) -> None:
     directory = apt(str(tmp_path), sources_list="deb http://apt.example/debian bookworm main\n")
-    named = {"MAGPKG_DEBIAN_MIRROR": " https://one.example/debian/, http://two.example/debian https://one.example/debian"}
+    named = {
+        "MAGPKG_DEBIAN_MIRROR": " https://one.example/debian/, http://two.example/debian https://one.example/debian"
+    }
     assert mirrors(named, directory) == ("https://one.example/debian", "http://two.example/debian")
 
 

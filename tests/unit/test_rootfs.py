@@ -65,7 +65,10 @@ def test_a_dependents_file_wins_without_a_warning(trees: Trees) -> None:
 
 
 def test_unrelated_packages_with_different_files_are_warned_about(trees: Trees) -> None:
-    a, b = trees.member(package("a"), etc__conf="a", etc__same="x"), trees.member(package("b"), etc__conf="b", etc__same="x")
+    a, b = (
+        trees.member(package("a"), etc__conf="a", etc__same="x"),
+        trees.member(package("b"), etc__conf="b", etc__same="x"),
+    )
     root, warnings = trees.assembled(a, b)
     assert (root / "etc/conf").read_text() == "b"
     assert warnings == ("/etc/conf: a and b ship different files; b's is used",)

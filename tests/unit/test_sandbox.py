@@ -74,7 +74,9 @@ CASES: dict[str, list[str]] = {
     "below-a-tmpfs": arguments([Mount("tmpfs", "", "/opt"), bind("/opt/a/b")]),
     "over-usr": arguments([bind("/usr")]),
     "optional-missing-source": arguments([bind("/opt/x", "/nowhere", optional=True)]),
-    "own-types": arguments([Mount("tmpfs", "", "/scratch"), Mount("dev", "", "/dev"), Mount("mqueue", "", "/dev/mqueue")]),
+    "own-types": arguments(
+        [Mount("tmpfs", "", "/scratch"), Mount("dev", "", "/dev"), Mount("mqueue", "", "/dev/mqueue")]
+    ),
     "environment-and-isolation": arguments([], environment={"B": "two words", "A": ""}, isolation=["--unshare-net"]),
 }
 
@@ -102,7 +104,10 @@ ERRORS = [
         "venv.mounts[2].target: /etc is a directory in the venv, not a file",
     ),
     (bind("/etc/hosts"), "venv.mounts[2].target: /etc/hosts is a file in the venv, not a directory"),
-    (bind("/etc/hosts/x"), "venv.mounts[2].target: /etc/hosts is a file in the venv, so /etc/hosts/x cannot be below it"),
+    (
+        bind("/etc/hosts/x"),
+        "venv.mounts[2].target: /etc/hosts is a file in the venv, so /etc/hosts/x cannot be below it",
+    ),
     (Mount("tmpfs", "", "/etc/hosts", where="m"), "m.target: /etc/hosts is a file in the venv, not a directory"),
     (bind("/"), "venv.mounts[2].target: nothing can be mounted over /"),
     (bind("/var/.."), "venv.mounts[2].target: nothing can be mounted over /"),

@@ -141,8 +141,14 @@ def test_what_cannot_be_is_named(places: tuple[str, str]) -> None:
             (lambda: tree.write_file("directory", 0o644, []), "package a: directory: would replace a directory"),
             (lambda: tree.make_symlink("directory", "x"), "package a: directory: would replace a directory"),
             (lambda: tree.write_file("loop/x", 0o644, []), "package a: loop: leads through too many symlinks"),
-            (lambda: tree.make_link("x", "directory"), "package a: x: is a hard link to directory, which is not a file"),
-            (lambda: tree.write_file("n" * 300, 0o644, []), f"package a: {'n' * 300}: cannot be written: File name too long"),
+            (
+                lambda: tree.make_link("x", "directory"),
+                "package a: x: is a hard link to directory, which is not a file",
+            ),
+            (
+                lambda: tree.write_file("n" * 300, 0o644, []),
+                f"package a: {'n' * 300}: cannot be written: File name too long",
+            ),
         ):
             with pytest.raises(MagpkgError) as caught:
                 action()
