@@ -95,6 +95,15 @@ def tree_digest(root: str) -> dict[str, tuple[str | int, ...]]:
     return told
 
 
+def certificate(directory: str) -> tuple[str, str]:
+    """A new certificate for 127.0.0.1 that is its own CA, made with openssl: the paths of it and of its key."""
+    made, key = f"{directory}/certificate.pem", f"{directory}/key.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    words = [*command.split(), "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", made]
+    subprocess.run(words, check=True, capture_output=True)
+    return made, key
+
+
 # ---- a file system that is a dictionary
 
 
@@ -266,7 +275,7 @@ class Terminal:
         if self.pid == 0:
             try:
                 os.chdir(directory)
-                os.execvpe(words[0], list(words), dict(environment))
+                os.execvpe(words[0], list(words), dict(environment))  # noqa: S606 - a terminal of its own needs it
             finally:
                 os._exit(99)
         self.seen = ""

@@ -33,16 +33,13 @@ def test_what_a_build_sees(own_store: Magpkg) -> None:
         "pwd; echo $HOME; ls /fetch; tar xOf /fetch/data.tar x; echo",
         "ls /store | sed 's/-[0-9a-f]*$//'; ls /store/*/bin | grep -c '^busybox$'",
         'echo $PATH $SOURCE_DATE_EPOCH; test -n "$SHELL$CONFIG_SHELL" && test $BUILD_PARALLELISM -ge 1 && echo set',
-        "echo ${SECRET-none}; grep -c : /proc/net/dev; ping -c1 -w1 127.0.0.1 >/dev/null 2>&1 && echo reached",
+        "echo ${SECRET-none}; grep -c : /proc/net/dev",
         "touch /tmp/x /build/x /out/x && echo writable",
         "touch /usr/x 2>/dev/null || echo read-only; touch /store/*/x 2>/dev/null || echo kept",
         "touch /fetch/data.tar 2>/dev/null || echo unchanged",
     ]
-    lines = [line.replace("; ping -c1 -w1 127.0.0.1 >/dev/null 2>&1 && echo reached", "") for line in lines]
     own = Magpkg(own_store.store, own_store.home, own_store.directory, variables={"SECRET": "hush"})
-    done = built(
-        own, script('PATH=$PATH:/x; busybox() { /bin/busybox "$@"; }', *_applets(lines)), "cat", "/seen", fields=fetch
-    )
+    done = built(own, script(*lines), "cat", "/seen", fields=fetch)
     assert done.checked().stdout.splitlines() == [
         "/build",
         "/build",
@@ -50,7 +47,7 @@ def test_what_a_build_sees(own_store: Magpkg) -> None:
         "content",
         "busybox-static",
         "1",
-        "/usr/bin:/bin:/usr/sbin:/sbin:/x 315532800",
+        "/usr/bin:/bin:/usr/sbin:/sbin 315532800",
         "set",
         "none",
         "1",
@@ -59,11 +56,6 @@ def test_what_a_build_sees(own_store: Magpkg) -> None:
         "kept",
         "unchanged",
     ]
-
-
-def _applets(lines: list[str]) -> list[str]:
-    """busybox's shell finds its applets by itself, as Debian builds it."""
-    return lines
 
 
 def test_a_built_tree_has_no_setuid_and_fixed_times(own_store: Magpkg) -> None:
@@ -93,7 +85,8 @@ def test_a_failed_build_shows_its_last_lines_and_where_the_log_is(own_store: Mag
 
 def test_a_script_without_a_first_line_is_a_shells_and_ends_at_the_first_failure(own_store: Magpkg) -> None:
     text = "mkdir /out/bin\nfalse\ntouch /out/never\n"
-    manifest = f"{LIBRARY}{{ packages: [magpkg.package({{ name: 'mine', build: {json.dumps(text)}, buildDeps: core.base }})] }}"
+    definition = f"{{ name: 'mine', build: {json.dumps(text)}, buildDeps: core.base }}"
+    manifest = f"{LIBRARY}{{ packages: [magpkg.package({definition})] }}"
     done = own_store.venv(manifest, "/bin/true")
     assert done.status == 125
     assert "package mine: build: failed with exit status 1" in done.stderr

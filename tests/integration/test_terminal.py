@@ -56,7 +56,7 @@ def test_ctrl_c_ends_a_command_that_does_not_catch_it(magpkg: Magpkg, terminals:
 
 def test_job_control_in_an_interactive_shell(magpkg: Magpkg, terminals: list[Terminal]) -> None:
     terminal = opened(magpkg, terminals, "-e", BASE, "--", "bash", "--norc", "--noprofile")
-    terminal.expect(r"\$ ", 120)
+    terminal.expect(r"[$#] ", 120)
     terminal.type("sh -c 'echo in-$((40+2)); read line; echo got-$line'\n")
     terminal.expect("in-42")
     terminal.type("\x1a")

@@ -29,7 +29,7 @@ def unprivileged() -> Iterator[Magpkg]:
         shutil.rmtree(home)
         return
     directory = tempfile.mkdtemp(prefix="magpkg-test-", dir="/tmp")
-    os.chmod(directory, 0o755)
+    os.chmod(directory, 0o755)  # noqa: S103 - another user works in it
     user = pwd.getpwnam("nobody").pw_uid
     home = f"{directory}/home"
     os.mkdir(home)
@@ -82,7 +82,8 @@ def test_a_launch(unprivileged: Magpkg) -> None:
 
 
 def test_a_build_that_leaves_a_closed_directory_and_its_removal(unprivileged: Magpkg) -> None:
-    text = "#!/bin/busybox sh\nset -e\nmkdir -p /out/closed/deep /out/srv\ntouch /out/closed/deep/f\nchmod 0 /out/closed/deep/f /out/closed\n"
+    lines = ["mkdir -p /out/closed/deep", "touch /out/closed/deep/f", "chmod 0 /out/closed/deep/f /out/closed"]
+    text = "\n".join(["#!/bin/busybox sh", "set -e", *lines])
     build = f"magpkg.package({{ name: 'closed', build: {text!r}, buildDeps: [core['busybox-static']] }})"
     manifest = f"{_LIBRARY}{{ packages: [core['busybox-static'], {build}] }}"
     done = unprivileged.venv(manifest, "/bin/busybox", "ls", "/closed/deep").checked()

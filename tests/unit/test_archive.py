@@ -120,5 +120,5 @@ def test_a_damaged_archive_is_an_error_that_names_it(tmp_path: pathlib.Path, nam
 
 
 def test_a_missing_archive_is_an_error(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(MagpkgError, match="a.tar: cannot be read: No such file or directory"):
+    with pytest.raises(MagpkgError, match=r"a\.tar: cannot be read: No such file or directory"):
         list(read_entries(str(tmp_path / "none"), "package a: a.tar"))

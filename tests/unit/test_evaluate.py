@@ -60,14 +60,16 @@ def test_a_variation_may_stand_on_what_it_varies() -> None:
 def test_a_deep_and_wide_graph_is_evaluated_once_a_package() -> None:
     # Without sharing this would be 8^100 packages.
     text = (
-        "local layer(below, n) = [magpkg.package({ name: 'p%d-%d' % [n, i], runDeps: below }) for i in std.range(1, 8)];"
+        "local layer(below, n) ="
+        " [magpkg.package({ name: 'p%d-%d' % [n, i], runDeps: below }) for i in std.range(1, 8)];"
         "{ packages: std.foldl(layer, std.range(1, 100), []) }"
     )
     assert len(manifest(text).closure()) == 800
 
 
 def test_a_long_chain_of_packages() -> None:
-    text = "{ packages: [std.foldl(function(p, n) magpkg.package({ name: 'p%d' % n, runDeps: if p == null then [] else [p] }), std.range(1, 1000), null)] }"
+    link = "function(p, n) magpkg.package({ name: 'p%d' % n, runDeps: if p == null then [] else [p] })"
+    text = f"{{ packages: [std.foldl({link}, std.range(1, 1000), null)] }}"
     assert len(manifest(text).closure()) == 1000
 
 

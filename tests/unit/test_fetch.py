@@ -3,7 +3,6 @@
 import os
 import pathlib
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +13,7 @@ from magpkg.errors import MagpkgError
 from magpkg.fetch import Fetcher, Wanted
 from magpkg.package import Source
 from magpkg.store import Store
-from tests.support import sha256
+from tests.support import certificate, sha256
 
 CONTENT = b"the right content\n" * 1000
 RIGHT = sha256(CONTENT)
@@ -184,16 +183,9 @@ def test_one_download_for_packages_that_share_it(store: Store, server: Server) -
 
 
 def test_https_with_an_unknown_certificate_is_refused(store: Store, tmp_path: pathlib.Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        + ["-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost"]
-        + ["-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True,
-        capture_output=True,
-    )
+    made, key = certificate(str(tmp_path))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(made, key)
     with Server(context) as running:
         said = message(store, f"https://{running.url}/right")
         running.shutdown()

@@ -32,10 +32,17 @@ def test_a_mount_on_tmp_of_ones_own_is_kept() -> None:
     assert merge_mounts((mine,), defaults=False) == (mine,)
 
 
+def test_the_scratch_tmp_hides_no_mount_below_it() -> None:
+    mine = Mount("bind", "/host", "/tmp/mine")
+    merged = merge_mounts((mine,), defaults=False)
+    assert merged.index(SCRATCH_MOUNT) < merged.index(mine)
+
+
 def test_a_later_mount_replaces_an_earlier_one_of_its_target() -> None:
     first, second = Mount("bind", "/a", "/x"), Mount("tmpfs", "", "/x")
     other = Mount("bind", "/b", "/x/y")
-    assert merge_mounts((first, other, second), defaults=False)[:2] == (other, second)
+    merged = merge_mounts((first, other, second), defaults=False)
+    assert [mount for mount in merged if mount != SCRATCH_MOUNT] == [other, second]
     proc = Mount("ro-bind", "/proc", "/proc")
     merged = merge_mounts((proc,), defaults=True)
     assert merged[-1] is proc

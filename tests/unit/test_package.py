@@ -14,7 +14,7 @@ from tests.support import package, source
 ZEROS = "0" * 64
 
 
-def definition(name: str = "zlib", **fields: object) -> dict[str, Any]:
+def definition(name: object = "zlib", **fields: object) -> dict[str, Any]:
     """A plain package definition."""
     return {"name": name, **fields}
 
