@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -249,11 +250,14 @@ class Magpkg:
             start_new_session=True,
             **self._identity(),  # type: ignore[call-overload]
         ) as process:
+            # A test that waits for a line that does not come fails; it does not hang.
+            watchdog = threading.Timer(TIMEOUT / 4, _kill_group, [process.pid])
+            watchdog.start()
             try:
                 yield process
             finally:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                watchdog.cancel()
+                _kill_group(process.pid)
 
     def _identity(self) -> dict[str, object]:
         return {} if self.user is None else {"user": self.user, "group": self.user, "extra_groups": []}
@@ -265,6 +269,11 @@ class Magpkg:
         match = re.search(re.escape(venvs) + r"/[0-9a-f]{64}/rootfs", debug)
         assert match, debug
         return match.group(0)
+
+
+def _kill_group(group: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 class Terminal:
@@ -300,11 +309,25 @@ class Terminal:
             assert data, f"{pattern!r} did not show; there was {self.seen!r}"
             self.seen += data.decode(errors="replace")
 
-    def wait(self) -> int:
+    def interrupt(self, pattern: str) -> None:
+        """Press Ctrl-C until `pattern` shows.
+
+        Once is not always enough for Python: a signal between its prompt and its wait for a key is acted on with the
+        next key (readline_until_enter_or_signal in CPython's Modules/readline.c).
+        """
+        for _ in range(20):
+            self.type("\x03")
+            with suppress(AssertionError):
+                self.expect(pattern, 1.0)
+                return
+        raise AssertionError(f"{pattern!r} did not show; there was {self.seen!r}")
+
+    def wait(self, seconds: float = 30.0) -> int:
         """The exit status, after everything was read."""
         with suppress(OSError):
-            while os.read(self._master, 65536):
+            while select.select([self._master], [], [], seconds)[0] and os.read(self._master, 65536):
                 pass
+        assert select.select([os.pidfd_open(self.pid)], [], [], seconds)[0], f"still runs; there was {self.seen!r}"
         _, code = os.waitpid(self.pid, 0)
         self.pid = 0
         return os.waitstatus_to_exitcode(code)

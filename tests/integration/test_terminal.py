@@ -33,15 +33,13 @@ def test_ctrl_c_in_a_python_repl(magpkg: Magpkg, terminals: list[Terminal]) -> N
     terminal = opened(magpkg, terminals, "-e", CORE, "--", "python3")
     terminal.expect(">>> ", 120)
     for _ in range(2):
-        terminal.type("\x03")
-        terminal.expect("KeyboardInterrupt")
+        terminal.interrupt("KeyboardInterrupt")
         terminal.expect(">>> ")
     terminal.type("6 * 7\n")
     terminal.expect(r"\r\n42\r\n>>> ")
     terminal.type("import time; print('sle' + 'eps'); time.sleep(600)\n")
     terminal.expect("sleeps")
-    terminal.type("\x03")
-    terminal.expect("KeyboardInterrupt")
+    terminal.interrupt("KeyboardInterrupt")
     terminal.expect(">>> ")
     terminal.type("exit(5)\n")
     assert terminal.wait() == 5

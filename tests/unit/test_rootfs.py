@@ -8,8 +8,9 @@ import pytest
 
 from magpkg.errors import MagpkgError
 from magpkg.fsentry import read_fs_entries
+from magpkg.manifest import LAYOUT_VERSION
 from magpkg.package import Package
-from magpkg.rootfs import SKELETON_DIRECTORIES, Member, assemble
+from magpkg.rootfs import SKELETON_DIRECTORIES, SKELETON_FILES, Member, assemble
 from tests.support import package
 
 
@@ -105,6 +106,13 @@ def test_the_mount_points_are_there_and_replace_nothing(trees: Trees) -> None:
     assert os.readlink(root / "opt") == "/srv"
     assert (root / "etc/resolv.conf").read_text() == ""
     assert all((root / path).is_dir() for path in SKELETON_DIRECTORIES if path != "opt")
+
+
+def test_the_skeleton_changes_only_with_the_layout_version() -> None:
+    directories = "dev etc home media mnt opt proc root run srv sys tmp var/tmp"
+    assert LAYOUT_VERSION == "1"
+    assert tuple(directories.split()) == SKELETON_DIRECTORIES
+    assert SKELETON_FILES == ("etc/hosts", "etc/resolv.conf")
 
 
 def test_fs_entries_are_written_over_packages_and_not_into_their_trees(trees: Trees) -> None:
