@@ -1,0 +1,92 @@
+"""magpkg needs no root: the same, as the least user there is."""
+
+import importlib.util
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import Magpkg, expression
+
+# What magpkg imports; copied, since the checkout may lie where another user cannot look.
+_MODULES = ("magpkg", "click", "filelock", "_jsonnet", "debian", "yaml", "_yaml", "urllib3", "zstandard", "chardet")
+_LIBRARY = "local magpkg = import 'magpkg/magpkg.libsonnet'; local core = import 'magpkg/packages/core.libsonnet'; "
+
+
+@pytest.fixture(scope="module")
+def unprivileged() -> Iterator[Magpkg]:
+    """The program as a user without rights, with a HOME of its own: `nobody` where the tests run as root."""
+    if os.getuid() != 0:
+        home = tempfile.mkdtemp(prefix="magpkg-test-")
+        yield Magpkg(f"{home}/.magpkg", home, home)
+        subprocess.run(["chmod", "-R", "u+rwx", home], check=True)
+        shutil.rmtree(home)
+        return
+    directory = tempfile.mkdtemp(prefix="magpkg-test-", dir="/tmp")
+    os.chmod(directory, 0o755)  # noqa: S103 - another user works in it
+    user = pwd.getpwnam("nobody").pw_uid
+    home = f"{directory}/home"
+    os.mkdir(home)
+    os.chown(home, user, user)
+    variables = {"PYTHONPATH": _copied(directory), "PYTHONDONTWRITEBYTECODE": "1"}
+    yield Magpkg(f"{home}/.magpkg", home, home, [_interpreter(user)], user, variables)
+    shutil.rmtree(directory)
+
+
+def _copied(directory: str) -> str:
+    target = pathlib.Path(directory, "modules")
+    target.mkdir()
+    for name in _MODULES:
+        found = importlib.util.find_spec(name)
+        if found is None or found.origin is None:
+            continue
+        origin = pathlib.Path(found.origin)
+        if origin.name.startswith("__init__."):
+            shutil.copytree(origin.parent, target / name)
+        else:
+            shutil.copy(origin, target / origin.name)
+    subprocess.run(["chmod", "-R", "a+rX", str(target)], check=True)
+    return str(target)
+
+
+def _interpreter(user: int) -> str:
+    """This interpreter, or one of the same version that `user` may run."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    for candidate in (os.path.realpath(sys.executable), f"/usr/bin/python{version}", f"/usr/local/bin/python{version}"):
+        try:
+            done = subprocess.run(
+                [candidate, "-c", "import ssl"], user=user, group=user, extra_groups=[], cwd="/", check=False
+            )
+        except OSError:
+            continue
+        if done.returncode == 0:
+            return candidate
+    raise AssertionError(f"no Python {version} that an unprivileged user may run: /usr/bin/python{version} is missing")
+
+
+def test_a_launch(unprivileged: Magpkg) -> None:
+    manifest = expression(["bash", "coreutils"], mounts=["${PWD}", {"source": "${PWD}", "target": "/opt/a/b"}])
+    done = unprivileged.venv(manifest, "bash", "-c", "id -u; pwd; echo x >made; cat /opt/a/b/made; exit 7")
+    assert done.status == 7, done.stderr
+    own = unprivileged.user if unprivileged.user is not None else os.getuid()
+    assert done.stdout == f"{own}\n{unprivileged.directory}\nx\n"
+    denied = unprivileged.venv(manifest, "bash", "-c", "touch /usr/x")
+    assert denied.status == 1
+    assert "Read-only file system" in denied.stderr
+
+
+def test_a_build_that_leaves_a_closed_directory_and_its_removal(unprivileged: Magpkg) -> None:
+    lines = ["mkdir -p /out/closed/deep", "touch /out/closed/deep/f", "chmod 0 /out/closed/deep/f /out/closed"]
+    text = "\n".join(["#!/bin/busybox sh", "set -e", *lines])
+    build = f"magpkg.package({{ name: 'closed', build: {text!r}, buildDeps: [core['busybox-static']] }})"
+    manifest = f"{_LIBRARY}{{ packages: [core['busybox-static'], {build}] }}"
+    done = unprivileged.venv(manifest, "/bin/busybox", "ls", "/closed/deep").checked()
+    assert done.stdout == "f\n"
+    unprivileged.run("cleanup", "--all", "--max-age-days", "0").checked()
+    assert os.listdir(f"{unprivileged.store}/pkgs") == []

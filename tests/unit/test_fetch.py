@@ -1,0 +1,193 @@
+"""Fetching, from a server that is really there."""
+
+import os
+import pathlib
+import ssl
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from magpkg.errors import MagpkgError
+from magpkg.fetch import Fetcher, Wanted
+from magpkg.package import Source
+from magpkg.store import Store
+from tests.support import certificate, sha256
+
+CONTENT = b"the right content\n" * 1000
+RIGHT = sha256(CONTENT)
+WRONG = sha256(b"wrong")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves /right, /wrong, /moved, and 404; remembers what it was asked."""
+
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.asked.append(self.path)
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/right")
+            self.end_headers()
+            return
+        body = {"/right": CONTENT, "/wrong": b"wrong", "/pool/main/a/a.deb": CONTENT}.get(self.path)
+        self.send_response(200 if body is not None else 404)
+        self.send_header("Content-Length", str(len(body or b"")))
+        self.end_headers()
+        self.wfile.write(body or b"")
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""
+
+
+class Server(ThreadingHTTPServer):
+    """A server on a port of its own; `asked` are the paths it was asked for."""
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        self.asked: list[str] = []
+        super().__init__(("127.0.0.1", 0), type("Own", (Handler,), {"asked": self.asked}))
+        if context is not None:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """Its base url, without scheme."""
+        return f"127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is expected."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A plain HTTP server."""
+    with Server() as running:
+        yield running
+        running.shutdown()
+
+
+@pytest.fixture
+def store(tmp_path: pathlib.Path) -> Store:
+    """An empty store."""
+    made = Store(str(tmp_path / "store"))
+    made.prepare()
+    return made
+
+
+def fetch(
+    store: Store, *urls: str, wanted: str = RIGHT, base: str = "/", env: dict[str, str] | None = None
+) -> list[str]:
+    """Fetch one source and return what was reported."""
+    said: list[str] = []
+    source = Source("a.tar", wanted, urls)
+    Fetcher(store, env or {}, base).fetch_all([Wanted(source, "zlib")], said.append)
+    return said
+
+
+def message(store: Store, *urls: str, **options: str) -> str:
+    """The message of the error that fetching ends in; nothing may be left in the store."""
+    with pytest.raises(MagpkgError) as caught:
+        fetch(store, *urls, **options)  # type: ignore[arg-type]
+    assert os.listdir(store.fetch_directory) == []
+    assert os.listdir(store.tmp_directory) == []
+    return caught.value.message
+
+
+def content(store: Store) -> bytes:
+    """What was fetched."""
+    return pathlib.Path(store.fetched(RIGHT)).read_bytes()
+
+
+def test_http(store: Store, server: Server) -> None:
+    assert fetch(store, f"http://{server.url}/right") == ["fetching 1 file"]
+    assert content(store) == CONTENT
+    assert os.listdir(store.tmp_directory) == []
+    assert os.stat(store.fetched(RIGHT)).st_mode & 0o222 == 0
+
+
+def test_what_is_there_is_not_fetched_again(store: Store, server: Server) -> None:
+    fetch(store, f"http://{server.url}/right")
+    assert fetch(store, f"http://{server.url}/right") == []
+    assert server.asked == ["/right"]
+
+
+def test_what_is_there_is_stamped_as_used(store: Store, server: Server) -> None:
+    fetch(store, f"http://{server.url}/right")
+    os.utime(store.fetched(RIGHT), (0, 0))
+    fetch(store, f"http://{server.url}/right")
+    assert os.stat(store.fetched(RIGHT)).st_mtime > 0
+
+
+def test_a_redirect_is_followed(store: Store, server: Server) -> None:
+    fetch(store, f"http://{server.url}/moved")
+    assert content(store) == CONTENT
+
+
+def test_urls_are_tried_in_turn_until_one_is_right(store: Store, server: Server) -> None:
+    base = f"http://{server.url}"
+    fetch(store, "/nowhere", f"{base}/missing", f"{base}/wrong", f"{base}/right", f"{base}/never")
+    assert server.asked == ["/missing", "/wrong", "/right"]
+    assert content(store) == CONTENT
+
+
+def test_a_wrong_hash_names_url_and_both_hashes_and_leaves_nothing(store: Store, server: Server) -> None:
+    url = f"http://{server.url}/wrong"
+    assert message(store, url) == (
+        f"package zlib: a.tar cannot be fetched: {url}: gave a file with SHA-256 {WRONG}, not {RIGHT}"
+    )
+
+
+def test_every_url_that_failed_is_named(store: Store, server: Server) -> None:
+    base = f"http://{server.url}"
+    assert message(store, f"{base}/none", "/nowhere", "ftp://x.example/a", f"{base}/wrong") == (
+        f"package zlib: a.tar cannot be fetched: {base}/none: HTTP status 404 Not Found; "
+        "/nowhere: No such file or directory; "
+        "ftp://x.example/a: a ftp: url is not supported; use https, http, file, debian or a path; "
+        f"{base}/wrong: gave a file with SHA-256 {WRONG}, not {RIGHT}"
+    )
+
+
+def test_file_urls_and_paths(store: Store, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "with space.tar").write_bytes(CONTENT)
+    fetch(store, f"file://{tmp_path}/with%20space.tar")
+    assert content(store) == CONTENT
+    os.unlink(store.fetched(RIGHT))
+    fetch(store, f"{tmp_path}/with space.tar")
+    assert content(store) == CONTENT
+
+
+@pytest.mark.parametrize("path", ["./a.tar", "a.tar", "../base/a.tar"])
+def test_a_relative_path_is_seen_from_the_manifest(store: Store, tmp_path: pathlib.Path, path: str) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "a.tar").write_bytes(CONTENT)
+    fetch(store, path, base=str(tmp_path / "base"))
+    assert content(store) == CONTENT
+
+
+def test_debian_urls_are_looked_up_at_each_mirror(store: Store, server: Server) -> None:
+    mirrors = f"http://{server.url}/none, http://{server.url}/"
+    fetch(store, "debian:pool/main/a/a.deb", env={"MAGPKG_DEBIAN_MIRROR": mirrors})
+    assert server.asked == ["/none/pool/main/a/a.deb", "/pool/main/a/a.deb"]
+    assert content(store) == CONTENT
+
+
+def test_one_download_for_packages_that_share_it(store: Store, server: Server) -> None:
+    source = Source("a.tar", RIGHT, (f"http://{server.url}/right",))
+    other = Source("b.tar", RIGHT, (f"http://{server.url}/right",))
+    Fetcher(store, {}, "/").fetch_all([Wanted(source, "a"), Wanted(other, "b")], lambda _: None)
+    assert server.asked == ["/right"]
+
+
+def test_https_with_an_unknown_certificate_is_refused(store: Store, tmp_path: pathlib.Path) -> None:
+    made, key = certificate(str(tmp_path))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+    with Server(context) as running:
+        said = message(store, f"https://{running.url}/right")
+        running.shutdown()
+    assert running.asked == []
+    assert "certificate verify failed" in said.lower()

@@ -1,0 +1,189 @@
+"""The store: locks that outlive, workspaces that are swept, publishing by one rename."""
+
+import fcntl
+import os
+import pathlib
+import subprocess
+import threading
+
+import pytest
+
+from magpkg.errors import MagpkgError
+from magpkg.store import Store, abandoned
+
+
+@pytest.fixture
+def store(tmp_path: pathlib.Path) -> Store:
+    """A store with its directories."""
+    made = Store(str(tmp_path / "store"))
+    made.prepare()
+    return made
+
+
+def published(store: Store, name: str = "abc") -> str:
+    """A venv that is published."""
+    path = store.venv(name)
+    with store.exclusive(path), store.workspace("venv") as work:
+        os.mkdir(f"{work}/made")
+        store.publish(f"{work}/made", path)
+    return path
+
+
+def test_paths(tmp_path: pathlib.Path) -> None:
+    store = Store("/s")
+    assert store.fetched("abc") == "/s/fetch/abc"
+    assert store.package("zlib-abc") == "/s/pkgs/zlib-abc"
+    assert store.venv("abc") == "/s/venv/abc"
+    Store(str(tmp_path / "x"))
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_store_is_its_owners_alone(store: Store) -> None:
+    assert os.stat(store.root).st_mode & 0o077 == 0
+
+
+def test_a_store_that_cannot_be_made_says_how_to_move_it(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(MagpkgError) as caught:
+        Store(str(tmp_path / "file" / "store")).prepare()
+    assert caught.value.message.startswith(f"the store {tmp_path}/file/store cannot be made: ")
+    assert caught.value.hint == "set MAGPKG_STORE to a directory that you can write to"
+
+
+def test_publishing_is_one_rename_and_never_replaces(store: Store) -> None:
+    path = published(store)
+    assert os.listdir(store.tmp_directory) == []
+    pathlib.Path(path, "file").touch()
+    with store.workspace("venv") as work:
+        os.mkdir(f"{work}/made")
+        with pytest.raises(MagpkgError, match="cannot be published"):
+            store.publish(f"{work}/made", path)
+    assert os.listdir(path) == ["file"]
+
+
+def test_hold_is_none_where_nothing_is_published(store: Store) -> None:
+    assert store.hold(store.venv("abc")) is None
+    with store.exclusive(store.venv("abc")):
+        pass
+    assert store.hold(store.venv("abc")) is None
+
+
+def test_a_held_path_is_not_had_exclusively(store: Store) -> None:
+    path = published(store)
+    held, again = store.hold(path), store.hold(path)
+    assert held is not None
+    assert again is not None
+    with store.try_exclusive(path) as free:
+        assert free is False
+    os.close(held)
+    with store.try_exclusive(path) as free:
+        assert free is False
+    os.close(again)
+    with store.try_exclusive(path) as free:
+        assert free is True
+
+
+def test_whoever_inherits_the_descriptor_keeps_the_lock(store: Store) -> None:
+    path = published(store)
+    held = store.hold(path)
+    assert held is not None
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[held]) as child:
+        os.close(held)
+        with store.try_exclusive(path) as free:
+            assert free is False
+        child.communicate()
+    with store.try_exclusive(path) as free:
+        assert free is True
+
+
+def test_holding_stamps_the_last_use_and_touches_nothing_inside(store: Store) -> None:
+    path = published(store)
+    os.utime(path, (1000, 1000))
+    os.utime(f"{path}.lock", (1000, 1000))
+    assert store.last_use(path) == 1000
+    held = store.hold(path)
+    assert held is not None
+    os.close(held)
+    assert store.last_use(path) > 1000
+    assert os.stat(path).st_mtime == 1000
+
+
+def test_hold_waits_for_the_one_who_makes_it_and_looks_again(store: Store) -> None:
+    path = store.venv("abc")
+    found: list[int | None] = []
+    with store.exclusive(path):
+        waiter = threading.Thread(target=lambda: found.append(store.hold(path)))
+        waiter.start()
+        os.mkdir(path)
+    waiter.join(10)
+    assert found
+    assert found[0] is not None
+    os.close(found[0])
+
+
+def test_hold_does_not_take_the_lock_of_what_was_removed_meanwhile(store: Store) -> None:
+    path = published(store)
+    found: list[int | None] = []
+    with store.exclusive(path):
+        waiter = threading.Thread(target=lambda: found.append(store.hold(path)))
+        waiter.start()
+        os.rmdir(path)
+        os.unlink(f"{path}.lock")
+    waiter.join(10)
+    assert found == [None]
+
+
+def test_exclusive_says_that_it_waits(store: Store) -> None:
+    path = store.venv("abc")
+    waits = threading.Event()
+    order: list[str] = []
+
+    def second() -> None:
+        with store.exclusive(path, waits.set):
+            order.append("second")
+
+    with store.exclusive(path):
+        other = threading.Thread(target=second)
+        other.start()
+        assert waits.wait(10)
+        order.append("first")
+    other.join(10)
+    assert order == ["first", "second"]
+
+
+def test_a_workspace_is_removed_even_after_a_failure(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.workspace("build") as work:
+        pathlib.Path(work, "file").touch()
+        _ = 1 // 0
+    assert os.listdir(store.tmp_directory) == []
+
+
+def test_a_workspace_in_use_is_not_abandoned(store: Store) -> None:
+    with store.workspace("build") as work:
+        assert not abandoned(work)
+    os.mkdir(f"{store.tmp_directory}/build.dead")
+    assert abandoned(f"{store.tmp_directory}/build.dead")
+    pathlib.Path(store.tmp_directory, "file").touch()
+    assert abandoned(f"{store.tmp_directory}/file")
+    assert not abandoned(f"{store.tmp_directory}/gone")
+
+
+def test_reading_keeps_cleanup_from_packages(store: Store) -> None:
+    with store.reading(), store.reading(), store.try_exclusive(store.packages_directory) as free:
+        assert free is False
+    with store.try_exclusive(store.packages_directory) as free:
+        assert free is True
+
+
+def test_locks_are_flocks_on_the_file_beside_the_data(store: Store) -> None:
+    path = published(store)
+    with store.exclusive(path), open(f"{path}.lock", "rb") as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def test_members(store: Store) -> None:
+    path = published(store)
+    assert store.members("abc") == []
+    pathlib.Path(path, "packages").write_text("a-1\nb-2\n")
+    assert store.members("abc") == ["a-1", "b-2"]
+    assert store.members("gone") == []
