@@ -46,6 +46,10 @@ local core = import 'magpkg/packages/core.libsonnet';
     // An object says more. Here: the user's git identity, read-only, and no error on a host that has none.
     { type: 'ro-bind', source: '${HOME}/.gitconfig', target: '${HOME}/.gitconfig', optional: true },
 
+    // Who the user is: ssh refuses to run for somebody without a name.
+    { type: 'ro-bind', source: '/etc/passwd', target: '/etc/passwd', optional: true },
+    { type: 'ro-bind', source: '/etc/group', target: '/etc/group', optional: true },
+
     // The agent's socket that SSH_AUTH_SOCK names is below /tmp on most hosts, and /tmp is a default mount.
     { type: 'ro-bind', source: '${HOME}/.ssh/known_hosts', target: '${HOME}/.ssh/known_hosts', optional: true },
 

@@ -1,9 +1,19 @@
 """Archives: a .tar, compressed or not, or a .deb becomes a stream of entries."""
 
+import bz2
+import gzip
+import io
+import lzma
+import math
+import os
 import tarfile
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, cast
+
+import zstandard
 
 from magpkg.errors import MagpkgError
 
@@ -11,6 +21,8 @@ DIRECTORY, FILE, SYMLINK, LINK = "directory", "file", "symlink", "link"
 
 _CHUNK = 1 << 18
 _AR_MAGIC = b"!<arch>\n"  # deb(5): a .deb is an ar archive whose member data.tar.* holds the files
+_AR_HEADER = 60
+_LATEST = 2**32 - 1
 _PERMISSIONS = 0o777  # setuid, setgid and sticky bits have no place in a tree that its user owns
 
 
@@ -18,9 +30,10 @@ _PERMISSIONS = 0o777  # setuid, setgid and sticky bits have no place in a tree t
 class Entry:
     """One member: kind, path relative to the tree, permission bits, mtime in seconds, link target, content.
 
-    `content` must be read before the next entry is asked for.
+    `content` must be read before the next entry is asked for; `label` names the archive in errors.
     """
 
+    label: str
     kind: str
     path: str
     mode: int
@@ -30,8 +43,34 @@ class Entry:
 
     def chunks(self) -> Iterator[bytes]:
         """The content in pieces of bounded size."""
-        while self.content is not None and (chunk := self.content.read(_CHUNK)):
-            yield chunk
+        with _damage_reported(self.label):
+            while self.content is not None and (chunk := self.content.read(_CHUNK)):
+                yield chunk
+
+
+@contextmanager
+def _damage_reported(label: str) -> Iterator[None]:
+    try:
+        yield
+    except (tarfile.TarError, lzma.LZMAError, zlib.error, zstandard.ZstdError, EOFError, ValueError) as error:
+        raise MagpkgError(f"{label}: is damaged: {error}") from error
+    except OSError as error:
+        raise MagpkgError(f"{label}: cannot be read: {error.strerror or error}") from error
+
+
+class _StrictTarInfo(tarfile.TarInfo):
+    """A header after which an archive may end only as tar(5) has it: with a block of zeros."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> "_StrictTarInfo":
+        try:
+            return super().fromtarfile(archive)
+        except (
+            tarfile.EmptyHeaderError,  # type: ignore[attr-defined]
+            tarfile.TruncatedHeaderError,  # type: ignore[attr-defined]
+            tarfile.InvalidHeaderError,  # type: ignore[attr-defined]
+        ) as error:
+            raise tarfile.ReadError(f"no member and no end where one must be: {error}") from error
 
 
 def read_entries(path: str, label: str) -> Iterator[Entry]:
@@ -40,16 +79,11 @@ def read_entries(path: str, label: str) -> Iterator[Entry]:
     `label` names the archive in errors. Raises MagpkgError for what is no archive, is damaged, or has members that
     no tree can hold: absolute names, names with `..`, devices, fifos.
     """
-    import lzma
-    import zlib
-
-    try:
-        with open(path, "rb") as file:
-            yield from _members(_decompressed(_payload(file, label), label), label)
-    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, ValueError) as error:
-        raise MagpkgError(f"{label}: is damaged: {error}") from error
-    except OSError as error:
-        raise MagpkgError(f"{label}: cannot be read: {error.strerror or error}") from error
+    with _damage_reported(label), open(path, "rb") as file:
+        stream = _decompressed(_payload(file, label), label)
+        yield from _members(stream, label)
+        while stream.read(_CHUNK):
+            pass  # to the end, where the compressed formats have their checksums
 
 
 def _payload(file: BinaryIO, label: str) -> BinaryIO:
@@ -58,16 +92,51 @@ def _payload(file: BinaryIO, label: str) -> BinaryIO:
     file.seek(0)
     if magic != _AR_MAGIC:
         return file
-    from debian.arfile import ArError, ArFile
+    return _ar_member(file, "data.tar", label)
 
-    try:
-        archive = ArFile(fileobj=file)
-    except ArError as error:
-        raise MagpkgError(f"{label}: is damaged: {error}") from error
-    for member in archive.getmembers():
-        if member.name.startswith("data.tar"):
-            return cast("BinaryIO", member)
-    raise MagpkgError(f"{label}: is an ar archive without data.tar, so no Debian package")
+
+def _ar_member(file: BinaryIO, prefix: str, label: str) -> BinaryIO:
+    """The first member of an ar archive whose name starts with `prefix`.
+
+    Read here and not by a library, since the one for Debian's archives takes sizes on trust.
+    """
+    total, position = os.fstat(file.fileno()).st_size, len(_AR_MAGIC)
+    while position < total:
+        file.seek(position)
+        header = file.read(_AR_HEADER)
+        digits = header[48:58].strip()
+        position += _AR_HEADER
+        if len(header) < _AR_HEADER or header[58:] != b"`\n" or not digits.isdigit() or int(digits) > total - position:
+            raise MagpkgError(f"{label}: is damaged: no ar header where one must be")
+        if header[:16].startswith(prefix.encode()):
+            return cast("BinaryIO", io.BufferedReader(_Section(file, position, int(digits))))
+        position += int(digits) + int(digits) % 2
+    raise MagpkgError(f"{label}: is an ar archive without {prefix}, so no Debian package")
+
+
+class _Section(io.RawIOBase):
+    """A part of a file, as a file."""
+
+    def __init__(self, file: BinaryIO, start: int, size: int) -> None:
+        self._file, self._start, self._size, self._position = file, start, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
+        self._file.seek(self._start + self._position)
+        content = self._file.read(max(0, min(len(buffer), self._size - self._position)))
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)
 
 
 def _decompressed(stream: BinaryIO, label: str) -> BinaryIO:
@@ -75,20 +144,12 @@ def _decompressed(stream: BinaryIO, label: str) -> BinaryIO:
     magic = stream.read(6)
     stream.seek(start)
     if magic == b"\xfd7zXZ\0":
-        import lzma
-
         return cast("BinaryIO", lzma.open(stream))
     if magic[:2] == b"\x1f\x8b":
-        import gzip
-
         return cast("BinaryIO", gzip.open(stream))
     if magic[:3] == b"BZh":
-        import bz2
-
         return cast("BinaryIO", bz2.open(stream))
     if magic[:4] == b"\x28\xb5\x2f\xfd":
-        import zstandard
-
         return cast("BinaryIO", zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True))
     if not magic:
         raise MagpkgError(f"{label}: is empty")
@@ -96,7 +157,7 @@ def _decompressed(stream: BinaryIO, label: str) -> BinaryIO:
 
 
 def _members(stream: BinaryIO, label: str) -> Iterator[Entry]:
-    with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK, errorlevel=2) as archive:
+    with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK, errorlevel=2, tarinfo=_StrictTarInfo) as archive:
         for member in archive:
             archive.members = []  # type: ignore[attr-defined]  # the list would hold every member of a large archive
             entry = _entry(archive, member, label)
@@ -106,21 +167,30 @@ def _members(stream: BinaryIO, label: str) -> Iterator[Entry]:
 
 def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo, label: str) -> Entry | None:
     path = _inner_path(member.name, label)
-    mode, mtime = member.mode & _PERMISSIONS, int(member.mtime)
+    mode, mtime = member.mode & _PERMISSIONS, _seconds(member.mtime)
+    if member.size < 0:
+        raise MagpkgError(f"{label}: member {member.name!r} has a negative size")
     if member.isdir():
-        return Entry(DIRECTORY, path, mode, mtime) if path else None
+        return Entry(label, DIRECTORY, path, mode, mtime) if path else None
     if not path:
         raise MagpkgError(f"{label}: member {member.name!r} is no directory but stands for the root")
     if member.isreg():
-        return Entry(FILE, path, mode, mtime, content=cast("BinaryIO", archive.extractfile(member)))
+        return Entry(label, FILE, path, mode, mtime, content=cast("BinaryIO", archive.extractfile(member)))
     if member.issym():
-        return Entry(SYMLINK, path, mode, mtime, target=member.linkname)
+        return Entry(label, SYMLINK, path, mode, mtime, target=member.linkname)
     if member.islnk():
-        return Entry(LINK, path, mode, mtime, target=_inner_path(member.linkname, label))
+        return Entry(label, LINK, path, mode, mtime, target=_inner_path(member.linkname, label))
     raise MagpkgError(f"{label}: member {member.name!r} is a device, fifo or of an unknown kind")
 
 
+def _seconds(mtime: float) -> int:
+    """A time that every file system can hold; what is none, such as infinity, is the epoch."""
+    return int(min(max(mtime, 0), _LATEST)) if math.isfinite(mtime) else 0
+
+
 def _inner_path(name: str, label: str) -> str:
+    if "\0" in name:
+        raise MagpkgError(f"{label}: member {name!r} has a NUL in its name")
     if name.startswith("/"):
         raise MagpkgError(f"{label}: member {name!r} has an absolute name")
     parts = [part for part in name.split("/") if part not in ("", ".")]

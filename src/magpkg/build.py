@@ -115,7 +115,13 @@ class Builder:
         try:
             with open(log, "wb") as output:
                 return subprocess.run(  # noqa: S603 - running the user's build is what this is for
-                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={}, check=False
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env={},
+                    check=False,
+                    start_new_session=True,  # a terminal's Ctrl-C is for the parent to act on
                 ).returncode
         except OSError as error:
             raise MagpkgError(f"{error.filename or command[0]}: {error.strerror}") from error

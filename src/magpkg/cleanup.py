@@ -64,6 +64,7 @@ class _Run:
     def clean(self, kind: str) -> None:
         if kind == VENV:
             self._remove_venvs()
+            self._forget_plans()
             return
         # Whoever makes or merges package trees relies on each of them and on the downloads until it is done.
         directory = self._store.packages_directory
@@ -71,7 +72,7 @@ class _Run:
             return
         with self._store.try_exclusive(directory) as free:
             if not free:
-                self.busy.append(f"{kind}s")
+                self.busy.append("package trees" if kind == PACKAGE else "downloads")
             elif kind == PACKAGE:
                 self._remove_packages()
             else:
@@ -94,6 +95,14 @@ class _Run:
                     self.busy.append(name)
                 elif self._store.last_use(path) < self._oldest:
                     self._note(VENV, name, used, self._retire(path))
+
+    def _forget_plans(self) -> None:
+        """Remove cached plans; one that is still of use is made again by the next launch."""
+        if self._measure is None:
+            for name in _listed(f"{self._store.root}/eval"):
+                path = f"{self._store.root}/eval/{name}"
+                if self._last_change(path) < self._oldest:
+                    tree.remove(path)
 
     def _remove_packages(self) -> None:
         needed = self._packages_of_venvs()

@@ -13,6 +13,7 @@ import click
 
 from magpkg import __version__
 from magpkg.errors import CommandNotStarted, MagpkgError
+from magpkg.plan import split_command
 from magpkg.terminal import fail, say
 
 OWN_FAILURE = 125
@@ -50,13 +51,14 @@ def magpkg() -> None:
 def main() -> None:
     """Run magpkg with the process's arguments and exit."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end_on_signal)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it, and the command is to inherit it
+            signal.signal(number, _end_on_signal)
     sys.exit(_status(lambda: magpkg.main(standalone_mode=False)))
 
 
 def _status(run: Callable[[], object]) -> int:
     """Run a command and return its exit status; errors are printed on the way."""
-    debug = "--debug" in sys.argv
+    debug = "--debug" in split_command(sys.argv)[0]
     own_failure = OWN_FAILURE if sys.argv[1:2] == ["venv"] else 1
     try:
         status = run()

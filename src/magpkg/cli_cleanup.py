@@ -1,6 +1,7 @@
 """`magpkg cleanup`."""
 
 import json
+import math
 import os
 
 import click
@@ -41,6 +42,8 @@ def cleanup(
     """
     wanted = {VENV: venvs, PACKAGE: packages, FETCHED: fetched}
     kinds = [kind for kind, chosen in wanted.items() if chosen or everything]
+    if not math.isfinite(max_age_days):
+        raise click.BadParameter("must be a number of days", param_hint="--max-age-days")
     if not kinds:
         raise click.UsageError("say what to remove: --venvs, --packages, --fetched or --all")
     report = clean(options.store(os.environ), kinds, max_age_days, dry_run=dry_run)

@@ -9,8 +9,7 @@ import click
 
 from magpkg import launch, options
 from magpkg.hostfiles import Answer
-from magpkg.plan import Plan, make_key, plan_path, save
-from magpkg.start import split_command
+from magpkg.plan import Plan, make_key, plan_path, save, split_command
 from magpkg.store import Store
 from magpkg.terminal import say, speaker
 
@@ -49,11 +48,11 @@ def venv(
     inputs = options.inputs(expression, file, jpath, ext_str, tla_str)
     environment = dict(os.environ)
     store = options.store(environment)
+    directory = options.working_directory(environment)
     graph = PackageGraph()
     evaluated = evaluate(inputs, graph)
     manifest = read_manifest(evaluated.value, graph)
     bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
-    directory = options.working_directory(environment)
     host = Host(environment, directory, bwrap, jobs or len(os.sched_getaffinity(0)))
     path, held = ensure(manifest, store, host, evaluated.directory, speaker(quiet=quiet))
     files = RecordingFiles(path)

@@ -27,6 +27,8 @@ FIXUP_TOOLS = "busybox-static"
 
 _LOCK_FIELDS = ("version", "architecture", "suites", "names", "packages")
 _PIN_FIELDS = ("version", "architecture", "path", "sha256", "size", "depends")
+_DEBIAN_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")  # Debian policy, 5.6.1
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _POOL_PATH = re.compile(r"pool/[A-Za-z0-9+._~:/%-]+\.deb\Z")
 
 
@@ -163,10 +165,14 @@ def _read_pins(text: str) -> dict[str, Pin]:
 
 def _read_pin(name: str, value: object) -> Pin:
     where = f"lock.packages.{name}"
+    if not _DEBIAN_NAME.match(name):
+        raise MagpkgError(f"lock.packages: {shown(name)} is no name of a Debian package")
     fields = read_object(value, where, _PIN_FIELDS)
     path = read_text(required(fields, "path", where), f"{where}.path")
     if not _POOL_PATH.match(path) or ".." in path.split("/"):
         raise MagpkgError(f"{where}.path: must be the path of a .deb below pool/, got {shown(path)}")
     sha256 = read_text(required(fields, "sha256", where), f"{where}.sha256")
+    if not _SHA256.match(sha256):
+        raise MagpkgError(f"{where}.sha256: must be 64 lower-case hexadecimal digits, got {shown(sha256)}")
     depends = read_list(fields.get("depends", []), f"{where}.depends")
     return Pin(name, path, sha256, tuple(read_text(item, f"{where}.depends") for item in depends))

@@ -66,7 +66,7 @@ def evaluate(inputs: Inputs, graph: PackageGraph) -> Evaluated:
     elif path.endswith(".json"):
         value = _parse_json(path, text)
     else:
-        value = _Evaluation(inputs, graph, sources).run(path, text)
+        value = _Evaluation(inputs, graph, sources).run(os.path.abspath(path), text)
     return Evaluated(value, os.path.dirname(os.path.abspath(path)), sources.read_files, sources.absent)
 
 
@@ -127,9 +127,13 @@ class _Evaluation:
                 import_callback=self._import,
                 native_callbacks=self._natives(),
             )
+            return json.loads(result)
+        except RecursionError as error:
+            raise MagpkgError(f"{name}: the value is nested too deeply") from error
         except RuntimeError as error:
             raise self._explained(str(error)) from error
-        return json.loads(result)
+        except UnicodeError as error:
+            raise MagpkgError(f"{name}: the manifest and its arguments must be UTF-8 text") from error
 
     def _natives(self) -> dict[str, tuple[tuple[str, ...], Callable[..., object]]]:
         return {
@@ -173,7 +177,7 @@ class _Evaluation:
 
     def _import(self, directory: str, relative: str) -> tuple[str, bytes]:
         bases = (directory, *self.inputs.import_path, DATA_DIRECTORY)
-        path = self.sources.find(os.path.join(base, relative) for base in bases)
+        path = self.sources.find(os.path.abspath(os.path.join(base, relative)) for base in bases)
         if path is not None:
             return path, self.sources.read(path)
         raise MagpkgError(f"no such file in the importing folder, the import path or magpkg: {relative}")
@@ -207,11 +211,15 @@ def _text(path: str, content: bytes) -> str:
         raise MagpkgError(f"{path}: is not UTF-8 text (byte {error.start})") from error
 
 
+def _reason(error: Exception) -> str:
+    return "is nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
 def _parse_json(path: str, text: str) -> object:
     try:
         return json.loads(text)
-    except ValueError as error:
-        raise MagpkgError(f"{path}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise MagpkgError(f"{path}: {_reason(error)}") from error
 
 
 def _parse_yaml(path: str, text: str) -> object:
@@ -219,6 +227,8 @@ def _parse_yaml(path: str, text: str) -> object:
 
     try:
         return yaml.safe_load(text)
+    except (ValueError, RecursionError) as error:
+        raise MagpkgError(f"{path}: {_reason(error)}") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path

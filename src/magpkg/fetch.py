@@ -37,6 +37,7 @@ class Fetcher:
         self._environment = environment
         self._base = base
         self._pools: dict[str, urllib3.PoolManager] = {}
+        self._stopped = False
 
     def fetch_all(self, wanted: Iterable[Wanted], report: Callable[[str], None]) -> None:
         """Fetch what the store lacks, several at once, and stop at the first failure."""
@@ -50,6 +51,7 @@ class Fetcher:
                 for future in futures:
                     future.result()
             except BaseException:
+                self._stopped = True
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
@@ -63,8 +65,8 @@ class Fetcher:
     def _fetch(self, item: Wanted, work: str) -> None:
         source = item.source
         partial = f"{work}/{source.sha256}"
-        failures = []
-        for url in self._locations(item):
+        failures: list[str] = []
+        for url in self._locations(item, failures):
             try:
                 received = self._receive(url, partial)
             except (OSError, ValueError) as error:
@@ -79,19 +81,26 @@ class Fetcher:
             failures.append(f"{url}: gave a file with SHA-256 {received}, not {source.sha256}")
         raise MagpkgError(f"package {item.package}: {source.filename} cannot be fetched: {'; '.join(failures)}")
 
-    def _locations(self, item: Wanted) -> Iterator[str]:
+    def _locations(self, item: Wanted, failures: list[str]) -> Iterator[str]:
+        """The places to try, in order; why a url has none is added to `failures`."""
         for url in item.source.urls:
-            if url.startswith(mirror.SCHEME):
-                pool_path = url.removeprefix(mirror.SCHEME)
-                yield from (f"{base}/{pool_path}" for base in mirror.mirrors(self._environment))
-            else:
+            if not url.startswith(mirror.SCHEME):
                 yield url
+                continue
+            try:
+                bases = mirror.mirrors(self._environment)
+            except MagpkgError as error:
+                failures.append(f"{url}: {error}")
+                continue
+            yield from (f"{base}/{url.removeprefix(mirror.SCHEME)}" for base in bases)
 
     def _receive(self, url: str, partial: str) -> str:
         """Write what `url` holds to `partial` and return its SHA-256."""
         checksum = hashlib.sha256()
         with open(partial, "wb") as file:
             for chunk in self._chunks(url):
+                if self._stopped:
+                    raise OSError("interrupted")
                 checksum.update(chunk)
                 file.write(chunk)
         return checksum.hexdigest()

@@ -48,9 +48,16 @@ def read_text(value: object, where: str, *, empty: bool = False) -> str:
         raise MagpkgError(f"{where}: must be a string, got {shown(value)}")
     if "\0" in value:
         raise MagpkgError(f"{where}: must not contain a NUL character, got {shown(value)}")
+    if not is_unicode(value):
+        raise MagpkgError(f"{where}: must be Unicode text, got half of a surrogate pair")
     if not value and not empty:
         raise MagpkgError(f"{where}: must not be empty")
     return value
+
+
+def is_unicode(text: str) -> bool:
+    """Whether `text` has a form in UTF-8; JSON can spell halves of surrogate pairs, which have none."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def read_bool(value: object, where: str) -> bool:

@@ -116,8 +116,10 @@ def _supervise(monitor: int, reports: int, name: str) -> int:
             status = _reported(said, b'"exit-code":')
             if status is not None:
                 return status
-            if command is None or not os.WIFSIGNALED(code):
+            if not os.WIFSIGNALED(code):
                 raise _not_started(command, name)
+            if command is None:
+                return _shell_status(code)  # a signal came before there was a command
 
 
 def _next_ended(command: int | None) -> tuple[int, int]:

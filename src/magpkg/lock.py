@@ -6,14 +6,18 @@ Part of every launch, so it imports next to nothing.
 import fcntl
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _HELD_DESCRIPTOR = 200  # out of the way of the descriptors that scripts choose
 
 
-def hold(path: str) -> int | None:
+def hold(path: str, waiting: "Callable[[], None]" = lambda: None) -> int | None:
     """Take the shared lock of a published path and stamp its use; None where nothing is published there.
 
     The descriptor returned carries the lock: whoever inherits it keeps the path from cleanup, flock(2). Waits while
-    the path is being made or removed, and looks again afterwards.
+    the path is being made or removed, having called `waiting`, and looks again afterwards.
     """
     while True:
         try:
@@ -22,7 +26,11 @@ def hold(path: str) -> int | None:
             return None
         descriptor = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, _HELD_DESCRIPTOR)
         os.close(opened)
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
         linked = os.fstat(descriptor).st_nlink
         if linked and os.path.isdir(path):
             os.utime(descriptor)

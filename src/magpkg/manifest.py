@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from magpkg.digest import VENV_TAG, Canonical, digest
 from magpkg.errors import MagpkgError
-from magpkg.field import read_bool, read_list, read_object, read_text, required, shown
+from magpkg.field import is_unicode, read_bool, read_list, read_object, read_text, required, shown
 from magpkg.fsentry import FsEntry, read_fs_entries
 from magpkg.mount import Mount, read_mount
 from magpkg.package import Package, PackageGraph, runtime_closure
@@ -88,6 +88,8 @@ def _read_env_set(value: object) -> tuple[tuple[str, str], ...]:
             raise MagpkgError(f"{where}: must be a string")
         if "\0" in text:
             raise MagpkgError(f"{where}: must not contain a NUL character")
+        if not is_unicode(text):
+            raise MagpkgError(f"{where}: must be Unicode text")
         pairs.append((name, text))
     return tuple(sorted(pairs))
 

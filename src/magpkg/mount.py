@@ -67,7 +67,7 @@ def read_mount(value: object, where: str) -> Mount:
 
 
 def merge_mounts(mounts: tuple[Mount, ...], *, defaults: bool) -> tuple[Mount, ...]:
-    """The built-in mounts, where wanted, then the manifest's, then a tmpfs on /tmp where nothing is mounted there.
+    """The built-in mounts, where wanted, then the manifest's; before all, a tmpfs on /tmp where none of them is there.
 
     Where two mounts have one target the later replaces the earlier and stands in the later's place. Targets must
     have been expanded.
@@ -76,8 +76,14 @@ def merge_mounts(mounts: tuple[Mount, ...], *, defaults: bool) -> tuple[Mount, .
     for mount in (DEFAULT_MOUNTS if defaults else ()) + mounts:
         merged.pop(mount.target, None)
         merged[mount.target] = mount
-    merged.setdefault(SCRATCH_MOUNT.target, SCRATCH_MOUNT)
-    return tuple(merged.values())
+    scratch = () if SCRATCH_MOUNT.target in merged else (SCRATCH_MOUNT,)
+    return (*scratch, *merged.values())  # first, so that it hides no mount that lies below it
+
+
+def unset_variable(mount: Mount, variables: Mapping[str, str]) -> str | None:
+    """The first variable in the mount's paths that has no value, or None."""
+    names = [match.group(1) for match in _VARIABLE.finditer(mount.source + mount.target)]
+    return next((name for name in names if not variables.get(name)), None)
 
 
 def expand_mount(mount: Mount, variables: Mapping[str, str]) -> Mount:

@@ -175,7 +175,7 @@ class PackageGraph:
     def _referred(self, value: dict[str, object], where: str) -> Package:
         if len(value) > 1:
             extra = ", ".join(sorted(name for name in value if name != REFERENCE_FIELD))
-            hint = "vary a package with .override({ ... })"
+            hint = "a package made with magpkg.package is varied with .override({ ... })"
             raise MagpkgError(f"{where}: fields added to a package have no effect: {extra}", hint)
         key = value[REFERENCE_FIELD]
         if not isinstance(key, str) or key not in self._registered:

@@ -45,6 +45,13 @@ class Plan:
         self.assigned = assigned
 
 
+def split_command(arguments: "Sequence[str]") -> tuple[list[str], list[str]]:
+    """The arguments before the first `--` and those after it."""
+    words = list(arguments)
+    position = words.index("--") if "--" in words else len(words)
+    return words[:position], words[position + 1 :]
+
+
 def make_key(arguments: "Sequence[str]", environment: "Mapping[str, str]") -> list[str]:
     """What names a plan: the program, the working directory, the environment that counts, the options given."""
     variables = [environment.get(name, "") for name in _VARIABLES]

@@ -14,6 +14,8 @@ from magpkg.fetch import Fetcher, Wanted
 from magpkg.package import UNTAR, Package, runtime_closure
 from magpkg.store import Store
 
+_PR_SET_PDEATHSIG = 1  # prctl(2): no worker outlives the process that it works for
+
 
 def missing_packages(closure: Iterable[Package], store: Store) -> dict[Package, tuple[Package, ...]]:
     """The packages to make, each with those of them that must be made before it.
@@ -52,36 +54,69 @@ def realise(closure: Sequence[Package], builder: Builder, fetcher: Fetcher, repo
     _build_all(missing, builder)
 
 
+_in_worker: tuple[Mapping[str, Package], Builder] | None = None
+"""What the workers build from: they are forked, so they have it as it is, whereas a graph could be too deep to send."""
+
+
 def _build_all(missing: Mapping[Package, Sequence[Package]], builder: Builder) -> None:
+    global _in_worker
     by_hash = {package.hash: package for package in missing}
+    _in_worker = by_hash, builder
     order = TopologicalSorter({package.hash: [needed.hash for needed in before] for package, before in missing.items()})
     order.prepare()
     # Unpacking is Python's own work as much as the decompressor's, so processes; forked ones, since nothing else runs
     # in this process any more and a fresh interpreter would cost more than many a package.
     pool = ProcessPoolExecutor(
-        builder.jobs, mp_context=multiprocessing.get_context("fork"), initializer=_leave_signals_to_parent
+        builder.jobs, mp_context=multiprocessing.get_context("fork"), initializer=_begin_worker, initargs=(os.getpid(),)
     )
     running: dict[Future[None], str] = {}
     try:
         while order.is_active():
             # The largest first, so that no long one is left over for the end.
             for key in sorted(order.get_ready(), key=lambda key: -_bytes_fetched(by_hash[key], builder.store)):
-                running[pool.submit(builder.build, by_hash[key])] = key
+                running[pool.submit(_build_one, key)] = key
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 future.result()
                 order.done(running.pop(future))
     except BrokenProcessPool as error:
         raise MagpkgError("a worker process was killed while it made a package", "is there enough memory?") from error
+    except BaseException:
+        _interrupt(pool)
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
 
+def _build_one(key: str) -> None:
+    assert _in_worker is not None  # noqa: S101 - for the type checker
+    packages, builder = _in_worker
+    builder.build(packages[key])
+
+
+def _interrupt(pool: ProcessPoolExecutor) -> None:
+    """End what the workers do now; each removes its work in progress. A further Ctrl-C changes nothing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for process in list((pool._processes or {}).values()):
+        process.terminate()
+
+
+def _begin_worker(parent: int) -> None:
+    import ctypes
+
+    # A terminal's Ctrl-C reaches every process of the group; the parent alone decides what ends. A handler rather than
+    # SIG_IGN, which what a worker starts would inherit.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, _end_task)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _end_task(_number: int, _frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit(1)
+
+
 def _bytes_fetched(package: Package, store: Store) -> int:
     return sum(os.stat(store.fetched(source.sha256)).st_size for source in package.fetch)
-
-
-def _leave_signals_to_parent() -> None:
-    # A terminal's Ctrl-C reaches every process of the group; the parent alone decides what ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -70,8 +70,11 @@ def _note_conflict(merge: _Merge, index: int, path: str) -> None:
     """Warn where `path` of member `index`, which replaced another's, is unlike it and they have nothing in common."""
     later = merge.members[index]
     for earlier in reversed(merge.members[:index]):
-        other = f"{earlier.tree}/{path}"
-        if not os.path.lexists(other):
+        spellings = (path, path.removeprefix("usr/"), f"usr/{path}")  # a merged /usr makes these one place
+        other = next(
+            (f"{earlier.tree}/{name}" for name in spellings if os.path.lexists(f"{earlier.tree}/{name}")), None
+        )
+        if other is None:
             continue
         if not _same(other, f"{later.tree}/{path}") and not _depends(later.package, earlier.package):
             both = f"{earlier.package.name} and {later.package.name}"
@@ -96,4 +99,4 @@ def _write_entry(tree: Tree, entry: FsEntry) -> None:
     elif entry.type == "symlink":
         tree.make_symlink(path, entry.target)
     else:
-        tree.write_file(path, entry.mode, [entry.contents.encode("utf-8", "surrogatepass")])
+        tree.write_file(path, entry.mode, [entry.contents.encode("utf-8")])

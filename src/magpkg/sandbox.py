@@ -21,6 +21,7 @@ ARGUMENTS_MAX = 9000
 
 # Root in a sandbox without a user namespace keeps its capabilities; without this one it cannot make the root writable.
 _HARDENING = ("--cap-drop", "CAP_SYS_ADMIN")
+_DEV_LINKS = ("core", "fd", "stderr", "stdin", "stdout")
 _SHOWN_VALUES = ("PATH", "LD_LIBRARY_PATH", "HOME", "TERM", "PWD")
 
 
@@ -71,6 +72,9 @@ def _placed(mount: Mount, view: View, files: Files, where: str) -> Mount:
     resolved = view.resolve(mount.target, f"{where}.target")
     if resolved.path == "/":
         raise MagpkgError(f"{where}.target: nothing can be mounted over /", "mount what you need below it")
+    above = view.covering(resolved.path)
+    if above is not None and _leads_into_proc(above, resolved.path):
+        raise MagpkgError(f"{where}.target: {mount.target} leads into the {above.type} mount at {above.target}")
     source_kind = _source_kind(mount, files)
     if resolved.kind in (DIRECTORY, FILE) and source_kind in (DIRECTORY, FILE) and resolved.kind != source_kind:
         raise MagpkgError(f"{where}.target: {mount.target} is a {resolved.kind} in the venv, not a {source_kind}")
@@ -79,6 +83,15 @@ def _placed(mount: Mount, view: View, files: Files, where: str) -> Mount:
         message = f"{where}.target: {mount.target} is missing in {above.source}, which is mounted read-only"
         raise MagpkgError(message, f"create {resolved.path} there")
     return replace(mount, target=resolved.path)
+
+
+def _leads_into_proc(above: Mount, path: str) -> bool:
+    """Whether `path` lies in a proc mount, or behind one of the links that bwrap puts into a dev mount.
+
+    There /proc/self/root is the root in which bwrap draws the sandbox, and the host's is one step from it.
+    """
+    name = path[len(above.target) :].strip("/").split("/")[0]
+    return bool(name) and (above.type == "proc" or (above.type == "dev" and name in _DEV_LINKS))
 
 
 def _source_kind(mount: Mount, files: Files) -> str:

@@ -32,7 +32,7 @@ def main() -> None:
 
 def _launched(arguments: "Sequence[str]", environment: "Mapping[str, str]") -> int | None:
     """The status of a launch by a cached plan; None where there is none that fits."""
-    from magpkg.plan import load, make_key, plan_path
+    from magpkg.plan import load, make_key, plan_path, split_command
 
     root = store_root(environment)
     if root is None:
@@ -48,13 +48,6 @@ def _launched(arguments: "Sequence[str]", environment: "Mapping[str, str]") -> i
     values = sandbox_environment(plan.keep, plan.assigned, environment)
     words = command or [plan.shell]
     return _run(plan, words, values) if _is_there(words[0], plan.rootfs, values["PATH"]) else None
-
-
-def split_command(arguments: "Sequence[str]") -> tuple[list[str], list[str]]:
-    """The arguments before the first `--` and those after it."""
-    words = list(arguments)
-    position = words.index("--") if "--" in words else len(words)
-    return words[:position], words[position + 1 :]
 
 
 def _is_there(name: str, rootfs: str, search_path: str) -> bool:

@@ -8,7 +8,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from magpkg import tree
@@ -57,16 +57,12 @@ class Store:
             raise MagpkgError(f"the store {self.root} cannot be made: {error.strerror}", hint) from error
 
     @contextmanager
-    def exclusive(self, path: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Hold the exclusive lock of `path` while it is made; `waiting` is called once where another holds it."""
-        from filelock import FileLock, Timeout
+    def exclusive(self, path: str) -> Iterator[None]:
+        """Hold the exclusive lock of `path` while it is made; waits for whoever holds it."""
+        from filelock import FileLock
 
         lock = FileLock(f"{path}.lock", thread_local=False)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            waiting()
-            lock.acquire(poll_interval=0.02)
+        lock.acquire(poll_interval=0.02)
         try:
             yield
         finally:

@@ -7,6 +7,7 @@ it would be were the root `/`, so that nothing a package ships, however made, le
 import errno
 import fcntl
 import os
+import secrets
 import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -23,6 +24,7 @@ _FICLONE = 0x40049409  # ioctl_ficlone(2)
 _NO_REFLINK = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
 _CHUNK = 1 << 20
+_DEPTH_MAX = 250  # directories within directories that a package tree may have; also descriptors open at once
 
 _Rest = ParamSpec("_Rest")
 _Result = TypeVar("_Result")
@@ -38,7 +40,9 @@ def _reported(
         try:
             return method(tree, path, *args, **options)
         except OSError as error:
-            raise MagpkgError(f"{tree.label}: {path!r}: cannot be written: {error.strerror}") from error
+            raise MagpkgError(f"{tree.label}: {path}: cannot be written: {error.strerror}") from error
+        except (ValueError, OverflowError) as error:
+            raise MagpkgError(f"{tree.label}: {path!r}: cannot be written: {error}") from error
 
     return reporting
 
@@ -300,20 +304,47 @@ def _copy_status(original: int, copy: int) -> None:
 def tidy(root: str, label: str, mtime: int) -> None:
     """Make what a build left in `root` fit to publish.
 
-    Setuid, setgid and sticky bits go, the owner can read everything, and every time becomes `mtime` (seconds since
-    the epoch), so that two builds of one package can be the same. Devices, fifos and sockets are errors.
+    Setuid, setgid and sticky bits go, the owner can read everything, and the time of every file becomes `mtime`
+    (seconds since the epoch), so that two builds of one package can be the same. Devices, fifos and sockets are errors.
     """
-    for directory, names, files in os.walk(root):
-        os.chmod(directory, stat.S_IMODE(os.lstat(directory).st_mode) & 0o777 | 0o700)
-        for name in names + files:
-            path = f"{directory}/{name}"
-            status = os.lstat(path)
-            if stat.S_ISREG(status.st_mode):
-                os.chmod(path, stat.S_IMODE(status.st_mode) & 0o777 | 0o400)
-            elif not stat.S_ISLNK(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-                raise MagpkgError(f"{label}: /out{path.removeprefix(root)}: is a device, fifo or socket")
-            if not stat.S_ISDIR(status.st_mode):
-                os.utime(path, (mtime, mtime), follow_symlinks=False)
+    os.chmod(root, stat.S_IMODE(os.lstat(root).st_mode) & 0o777 | 0o700)
+    descriptor = os.open(root, _DIRECTORY)
+    try:
+        _tidy_directory(descriptor, f"{label}: /out", mtime, _DEPTH_MAX)
+    finally:
+        os.close(descriptor)
+
+
+def _tidy_directory(directory: int, place: str, mtime: int, depth: int) -> None:
+    if depth == 0:
+        raise MagpkgError(f"{place}: directories are nested more than {_DEPTH_MAX} deep")
+    for name in os.listdir(directory):
+        mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+        if stat.S_ISDIR(mode):
+            child = _opened(name, directory)
+            try:
+                os.fchmod(child, stat.S_IMODE(mode) & 0o777 | 0o700)
+                _tidy_directory(child, f"{place}/{name}", mtime, depth - 1)
+            finally:
+                os.close(child)
+            continue
+        if stat.S_ISREG(mode):
+            os.chmod(name, 0o600, dir_fd=directory)
+            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+            os.fchmod(file, stat.S_IMODE(mode) & 0o777 | 0o400)
+            os.close(file)
+        elif not stat.S_ISLNK(mode):
+            raise MagpkgError(f"{place}/{name}: is a device, fifo or socket")
+        os.utime(name, (mtime, mtime), dir_fd=directory, follow_symlinks=False)
+
+
+def _opened(name: str, directory: int) -> int:
+    """A descriptor of a subdirectory, whatever its permissions were."""
+    try:
+        return os.open(name, _DIRECTORY, dir_fd=directory)
+    except PermissionError:
+        os.chmod(name, 0o700, dir_fd=directory)
+        return os.open(name, _DIRECTORY, dir_fd=directory)
 
 
 def remove(path: str) -> int:
@@ -326,42 +357,43 @@ def remove(path: str) -> int:
     except FileNotFoundError:
         return 0
     if not stat.S_ISDIR(status.st_mode):
-        return _unlink(os.path.basename(path), path, None)
-    freed = 0
+        return _unlink(path, None)
     with suppress(FileNotFoundError):
         os.chmod(path, 0o700)
-        descriptor = os.open(path, _DIRECTORY)
+        top = os.open(path, _DIRECTORY)
         try:
-            freed = _empty(descriptor)
+            freed = _empty(top, top, _DEPTH_MAX)
+            while os.listdir(top):  # what lay too deep has been moved up to here
+                freed += _empty(top, top, _DEPTH_MAX)
         finally:
-            os.close(descriptor)
+            os.close(top)
         os.rmdir(path)
-    return freed
+        return freed
+    return 0
 
 
-def _empty(directory: int) -> int:
+def _empty(directory: int, top: int, depth: int) -> int:
     freed = 0
     with os.scandir(directory) as entries:
         listed = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     for name, is_directory in listed:
-        if not is_directory:
-            freed += _unlink(name, name, directory)
-            continue
         with suppress(FileNotFoundError):
-            os.chmod(name, 0o700, dir_fd=directory)
-            descriptor = os.open(name, _DIRECTORY, dir_fd=directory)
-            try:
-                freed += _empty(descriptor)
-            finally:
-                os.close(descriptor)
-            os.rmdir(name, dir_fd=directory)
+            if not is_directory:
+                freed += _unlink(name, directory)
+            elif depth == 0:
+                os.rename(name, f".deep-{secrets.token_hex(8)}", src_dir_fd=directory, dst_dir_fd=top)
+            else:
+                child = _opened(name, directory)
+                try:
+                    os.fchmod(child, 0o700)
+                    freed += _empty(child, top, depth - 1)
+                finally:
+                    os.close(child)
+                os.rmdir(name, dir_fd=directory)
     return freed
 
 
-def _unlink(name: str, path: str, directory: int | None) -> int:
-    target = path if directory is None else name
-    with suppress(FileNotFoundError):
-        status = os.stat(target, dir_fd=directory, follow_symlinks=False)
-        os.unlink(target, dir_fd=directory)
-        return status.st_blocks * 512 if status.st_nlink == 1 else 0
-    return 0
+def _unlink(name: str, directory: int | None) -> int:
+    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    os.unlink(name, dir_fd=directory)
+    return status.st_blocks * 512 if status.st_nlink == 1 else 0

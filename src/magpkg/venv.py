@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from magpkg import sandbox
 from magpkg.environment import sandbox_environment
-from magpkg.errors import CommandNotStarted, MagpkgError
+from magpkg.errors import CommandNotStarted
 from magpkg.hostfiles import MISSING
 from magpkg.lock import hold
 from magpkg.manifest import Manifest, venv_hash
-from magpkg.mount import VARIABLES, Mount, expand_mount
+from magpkg.mount import VARIABLES, Mount, expand_mount, unset_variable
 from magpkg.package import Package
 from magpkg.store import Store
 from magpkg.view import NOT_EXECUTABLE, Files, View
@@ -34,11 +34,11 @@ def ensure(manifest: Manifest, store: Store, host: Host, base: str, report: Call
     closure = manifest.closure()
     path = store.venv(venv_hash(closure, manifest.fs_entries))
     while True:
-        held = hold(path)
+        held = hold(path, lambda: report("waiting for another magpkg that makes this venv"))
         if held is not None:
             return path, held
         store.prepare()
-        with store.exclusive(path, lambda: report("waiting for another magpkg that makes this venv")):
+        with store.exclusive(path):
             if not os.path.isdir(path):
                 _make(manifest, closure, store, host, base, report, path)
 
@@ -81,14 +81,8 @@ def draw(manifest: Manifest, rootfs: str, host: Host, files: Files) -> tuple[san
 def expand_mounts(mounts: Sequence[Mount], host: Host) -> list[Mount]:
     """The mounts with their variables replaced; an optional one whose variable is not set is left out."""
     variables = {name: host.environment.get(name, "") for name in VARIABLES} | {"PWD": host.directory}
-    expanded = []
-    for mount in mounts:
-        try:
-            expanded.append(expand_mount(mount, variables))
-        except MagpkgError:
-            if not mount.optional:
-                raise
-    return expanded
+    wanted = [mount for mount in mounts if not (mount.optional and unset_variable(mount, variables))]
+    return [expand_mount(mount, variables) for mount in wanted]
 
 
 def find_shell(view: View, drawn: sandbox.Sandbox) -> str:

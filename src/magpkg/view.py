@@ -52,12 +52,8 @@ class View:
         self.mounts = list(mounts)
 
     def covering(self, path: str) -> Mount | None:
-        """The mount that `path` lies in or at, the latest of the deepest; None where that is the rootfs."""
-        best: Mount | None = None
-        for mount in self.mounts:
-            if is_within(path, mount.target) and (best is None or len(mount.target) >= len(best.target)):
-                best = mount
-        return best
+        """The mount that `path` lies in or at: the last made, whatever it hides; None where that is the rootfs."""
+        return next((mount for mount in reversed(self.mounts) if is_within(path, mount.target)), None)
 
     def host_path(self, path: str) -> str | None:
         """The host's path of what is at `path` inside; None in mounts that show nothing of the host."""
@@ -72,13 +68,10 @@ class View:
     def kind(self, path: str) -> str:
         """What is at `path` inside, itself without symlinks above it; UNKNOWN where the host cannot tell."""
         host = self.host_path(path)
-        if host is None:
-            mount = self.covering(path)
-            return DIRECTORY if mount is not None and mount.target == path else UNKNOWN
         is_mount_point = any(mount.target == path for mount in self.mounts)
-        kind = self._files.kind(host, follow=is_mount_point)
-        if kind == MISSING and any(is_within(mount.target, path) for mount in self.mounts):
-            return DIRECTORY  # bwrap makes what is missing above a mount point
+        kind = self._files.kind(host, follow=is_mount_point) if host is not None else UNKNOWN
+        if kind in (MISSING, UNKNOWN) and any(is_within(mount.target, path) for mount in self.mounts):
+            return DIRECTORY  # a mount without a source, or what bwrap makes above a mount point
         return kind
 
     def resolve(self, path: str, where: str) -> Resolved:

@@ -11,7 +11,10 @@ import pytest
 
 from tests.support import Magpkg, certificate, expression
 
-CORE = '(import "magpkg/examples/core-venv.jsonnet") + { mounts: ["${PWD}"] }'
+# With the user's name, without which ssh refuses to run.
+CORE = (
+    '(import "magpkg/examples/core-venv.jsonnet") + { mounts: ["${PWD}", { type: "ro-bind", source: "/etc/passwd" }] }'
+)
 
 _COMMIT = "git -c user.name=a -c user.email=a@b.example commit -q --allow-empty -m first"
 

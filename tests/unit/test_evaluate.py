@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from magpkg.errors import MagpkgError
-from magpkg.evaluate import Inputs, evaluate, find_manifest
+from magpkg.evaluate import Inputs, evaluate
 from magpkg.manifest import Manifest, read_manifest
 from magpkg.package import PackageGraph, runtime_closure
 
@@ -191,23 +191,29 @@ def test_a_file_that_is_no_text_or_not_there(tmp_path: pathlib.Path) -> None:
         assert message in caught.value.message
 
 
-def test_the_nearest_manifest(tmp_path: pathlib.Path) -> None:
+def test_the_nearest_manifest_is_found(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deep = tmp_path / "a" / "b" / "c"
     deep.mkdir(parents=True)
-    (tmp_path / "magpkg.jsonnet").touch()
-    assert find_manifest(str(deep)) == str(tmp_path / "magpkg.jsonnet")
-    (tmp_path / "a" / "magpkg.yaml").touch()
-    assert find_manifest(str(deep)) == str(tmp_path / "a" / "magpkg.yaml")
-    (tmp_path / "a" / "magpkg.json").touch()
-    assert find_manifest(str(deep)) == str(tmp_path / "a" / "magpkg.json")
+    monkeypatch.chdir(deep)
+
+    def found() -> object:
+        return evaluate(Inputs(), PackageGraph()).value
+
+    (tmp_path / "magpkg.jsonnet").write_text('"top"')
+    assert found() == "top"
+    (tmp_path / "a" / "magpkg.yaml").write_text("yaml")
+    assert found() == "yaml"
+    (tmp_path / "a" / "magpkg.json").write_text('"json"')
+    assert found() == "json"
     (tmp_path / "a" / "magpkg.jsonnet").mkdir()
-    assert find_manifest(str(deep)) == str(tmp_path / "a" / "magpkg.json")
+    assert found() == "json"
 
 
-def test_no_manifest_is_an_error_that_says_how_to_name_one() -> None:
+def test_no_manifest_is_an_error_that_says_how_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/proc/self")
     with pytest.raises(MagpkgError) as caught:
-        find_manifest("/proc/self")
-    assert caught.value.message == "no magpkg.jsonnet in /proc/self or above it"
+        evaluate(Inputs(), PackageGraph())
+    assert caught.value.message.startswith("no magpkg.jsonnet in /proc/")
     assert "-f FILE or -e EXPRESSION" in (caught.value.hint or "")
 
 

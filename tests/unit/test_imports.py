@@ -12,22 +12,25 @@ SOURCES = {path.stem: path for path in pathlib.Path(magpkg.__file__).parent.glob
 # From the command line down to the errors. A module imports only what stands in a lower row.
 ROWS = (
     ("__main__",),
-    ("cli",),
-    ("cli_venv", "cli_cleanup"),
+    ("start",),
+    ("cli", "cli_cleanup", "cli_venv"),
     ("options", "terminal"),
     ("venv",),
-    ("realise", "cleanup"),
+    ("cleanup", "realise"),
     ("build",),
-    ("rootfs", "fetch"),
-    ("sandbox", "launch", "evaluate", "environment"),
-    ("view", "debian", "store", "manifest"),
-    ("archive", "tree", "mirror", "package", "mount", "fsentry"),
+    ("fetch", "rootfs"),
+    ("evaluate", "sandbox"),
+    ("debian", "manifest", "store", "view"),
+    ("archive", "fsentry", "mirror", "mount", "package", "tree"),
     ("digest", "field"),
+    # What a warm launch imports, and nothing above.
+    ("launch", "plan"),
+    ("environment", "hostfiles", "lock"),
     ("errors",),
     ("__init__",),
 )
 LEVEL = {name: level for level, names in enumerate(ROWS) for name in names}
-ONLY_THE_COMMAND_LINE = {"cli", "cli_venv", "cli_cleanup", "options", "terminal", "__main__"}
+ONLY_THE_COMMAND_LINE = {"start", "cli", "cli_venv", "cli_cleanup", "options", "terminal", "__main__"}
 
 
 def imported(name: str) -> Iterator[str]:

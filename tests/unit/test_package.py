@@ -178,7 +178,7 @@ BAD: list[tuple[object, str, str | None]] = [
     (
         {"magpkg:package": "abc", "build": "x"},
         "venv.packages[0]: fields added to a package have no effect: build",
-        "vary a package with .override({ ... })",
+        "a package made with magpkg.package is varied with .override({ ... })",
     ),
 ]
 

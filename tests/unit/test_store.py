@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from magpkg.errors import MagpkgError
+from magpkg.lock import hold
 from magpkg.store import Store, abandoned
 
 
@@ -62,15 +63,15 @@ def test_publishing_is_one_rename_and_never_replaces(store: Store) -> None:
 
 
 def test_hold_is_none_where_nothing_is_published(store: Store) -> None:
-    assert store.hold(store.venv("abc")) is None
+    assert hold(store.venv("abc")) is None
     with store.exclusive(store.venv("abc")):
         pass
-    assert store.hold(store.venv("abc")) is None
+    assert hold(store.venv("abc")) is None
 
 
 def test_a_held_path_is_not_had_exclusively(store: Store) -> None:
     path = published(store)
-    held, again = store.hold(path), store.hold(path)
+    held, again = hold(path), hold(path)
     assert held is not None
     assert again is not None
     with store.try_exclusive(path) as free:
@@ -85,7 +86,7 @@ def test_a_held_path_is_not_had_exclusively(store: Store) -> None:
 
 def test_whoever_inherits_the_descriptor_keeps_the_lock(store: Store) -> None:
     path = published(store)
-    held = store.hold(path)
+    held = hold(path)
     assert held is not None
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[held]) as child:
         os.close(held)
@@ -101,7 +102,7 @@ def test_holding_stamps_the_last_use_and_touches_nothing_inside(store: Store) ->
     os.utime(path, (1000, 1000))
     os.utime(f"{path}.lock", (1000, 1000))
     assert store.last_use(path) == 1000
-    held = store.hold(path)
+    held = hold(path)
     assert held is not None
     os.close(held)
     assert store.last_use(path) > 1000
@@ -112,7 +113,7 @@ def test_hold_waits_for_the_one_who_makes_it_and_looks_again(store: Store) -> No
     path = store.venv("abc")
     found: list[int | None] = []
     with store.exclusive(path):
-        waiter = threading.Thread(target=lambda: found.append(store.hold(path)))
+        waiter = threading.Thread(target=lambda: found.append(hold(path)))
         waiter.start()
         os.mkdir(path)
     waiter.join(10)
@@ -125,7 +126,7 @@ def test_hold_does_not_take_the_lock_of_what_was_removed_meanwhile(store: Store)
     path = published(store)
     found: list[int | None] = []
     with store.exclusive(path):
-        waiter = threading.Thread(target=lambda: found.append(store.hold(path)))
+        waiter = threading.Thread(target=lambda: found.append(hold(path)))
         waiter.start()
         os.rmdir(path)
         os.unlink(f"{path}.lock")
@@ -133,22 +134,19 @@ def test_hold_does_not_take_the_lock_of_what_was_removed_meanwhile(store: Store)
     assert found == [None]
 
 
-def test_exclusive_says_that_it_waits(store: Store) -> None:
-    path = store.venv("abc")
+def test_hold_says_that_it_waits(store: Store) -> None:
+    path = published(store)
     waits = threading.Event()
-    order: list[str] = []
-
-    def second() -> None:
-        with store.exclusive(path, waits.set):
-            order.append("second")
-
+    found: list[int | None] = []
     with store.exclusive(path):
-        other = threading.Thread(target=second)
+        other = threading.Thread(target=lambda: found.append(hold(path, waits.set)))
         other.start()
         assert waits.wait(10)
-        order.append("first")
+        assert found == []
     other.join(10)
-    assert order == ["first", "second"]
+    assert found
+    assert found[0] is not None
+    os.close(found[0])
 
 
 def test_a_workspace_is_removed_even_after_a_failure(store: Store) -> None:

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import stat
+from collections.abc import Callable
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_files_directories_and_links(places: tuple[str, str]) -> None:
         tree.write_file("usr/bin/a", 0o755, [b"one", b"two"], 1000)
         tree.make_directory("usr/share", 0o750)
         tree.make_link("usr/bin/b", "usr/bin/a")
-        assert tree.make_symlink("usr/bin/c", "a") is False
+        tree.make_symlink("usr/bin/c", "a")
         assert tree.exists("usr/bin/c")
         assert not tree.exists("usr/bin/d")
     assert read(f"{root}/usr/bin/a") == "onetwo"
@@ -136,7 +137,7 @@ def test_what_cannot_be_is_named(places: tuple[str, str]) -> None:
         tree.write_file("file", 0o644, [])
         tree.make_directory("directory")
         tree.make_symlink("loop", "loop")
-        for action, message in (
+        attempts: list[tuple[Callable[[], object], str]] = [
             (lambda: tree.write_file("file/x", 0o644, []), "package a: file: file is a file, not a directory"),
             (lambda: tree.write_file("directory", 0o644, []), "package a: directory: would replace a directory"),
             (lambda: tree.make_symlink("directory", "x"), "package a: directory: would replace a directory"),
@@ -149,7 +150,8 @@ def test_what_cannot_be_is_named(places: tuple[str, str]) -> None:
                 lambda: tree.write_file("n" * 300, 0o644, []),
                 f"package a: {'n' * 300}: cannot be written: File name too long",
             ),
-        ):
+        ]
+        for action, message in attempts:
             with pytest.raises(MagpkgError) as caught:
                 action()
             assert caught.value.message == message

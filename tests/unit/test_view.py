@@ -81,9 +81,9 @@ def test_a_mount_covers_what_lies_below_it() -> None:
     assert seen.host_path("/usr/binary") == "/r/usr/binary"
 
 
-def test_the_deepest_mount_counts_and_of_two_the_later() -> None:
+def test_the_mount_made_last_counts() -> None:
     outer, inner, later = Mount("tmpfs", "", "/a"), Mount("bind", "/x", "/a/b"), Mount("bind", "/y", "/a/b")
-    assert view(inner, outer).covering("/a/b/c") is inner
+    assert view(inner, outer).covering("/a/b/c") is outer
     assert view(inner, later).covering("/a/b") is later
     assert view(outer).covering("/ab") is None
 

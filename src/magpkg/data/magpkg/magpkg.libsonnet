@@ -12,9 +12,11 @@
     local buildDeps = dependencies('buildDeps');
     local forced(list) = !std.isArray(list) || std.foldl(function(all, item) all && std.type(item) != '', list, true);
     local name = if std.objectHas(definition, 'name') then '' + definition.name else '';
-    local ready = std.native('magpkg.enter')(name) && forced(runDeps) && forced(buildDeps);
+    local ready = forced(runDeps) && forced(buildDeps);
+    // A package that depends on itself comes by here again before it is done, which is how the circle is noticed.
     local reference =
-      if ready then std.native('magpkg.package')('' + (definition { runDeps: runDeps, buildDeps: buildDeps }));
+      if std.native('magpkg.enter')(name) && ready
+      then std.native('magpkg.package')('' + (definition { runDeps: runDeps, buildDeps: buildDeps }));
     {
       'magpkg:package': reference,
       name:: definition.name,
