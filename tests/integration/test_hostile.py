@@ -1,0 +1,137 @@
+"""What strangers pack, build or press must not get out, hang or stay behind."""
+
+import os
+import pathlib
+import select
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.support import Magpkg, expression, sha256, tar_bytes
+
+OUTSIDE = "/proc/self/root/oldroot"
+
+
+def archive_package(magpkg: Magpkg, content: bytes, name: str = "hostile") -> str:
+    """A Jsonnet package that unpacks an archive with this content."""
+    path = pathlib.Path(magpkg.directory, f"{name}.tar")
+    path.write_bytes(content)
+    fetch = f"[{{ filename: '{name}.tar', sha256: '{sha256(content)}', urls: ['{path}'] }}]"
+    return f"magpkg.package({{ name: '{name}', build: 'untar', fetch: {fetch} }})"
+
+
+def manifest(*packages: str, fields: str = "") -> str:
+    """A manifest of the base and these Jsonnet packages."""
+    head = "local magpkg = import 'magpkg/magpkg.libsonnet'; local core = import 'magpkg/packages/core.libsonnet'; "
+    return head + f"{{ packages: [core.bash, core.coreutils, {', '.join(packages)}], {fields} }}"
+
+
+@pytest.mark.parametrize("link", ["mnt", "opt"])
+def test_no_mount_is_led_through_proc(magpkg: Magpkg, tmp_path: pathlib.Path, link: str) -> None:
+    prey = tmp_path / "prey"
+    shipped = archive_package(magpkg, tar_bytes({link: f"-> {OUTSIDE}{prey}"}))
+    mounts = f"mounts: [{{ type: 'tmpfs', target: '/{link}/x' }}]"
+    done = magpkg.venv(manifest(shipped, fields=mounts), "true")
+    assert done.status == 125
+    assert f"venv.mounts[0].target: /{link}/x leads into the proc mount at /proc" in done.stderr
+    assert not prey.exists()
+
+
+def test_no_mount_names_a_place_in_proc(magpkg: Magpkg, tmp_path: pathlib.Path) -> None:
+    prey = tmp_path / "prey"
+    done = magpkg.venv(expression(mounts=[{"type": "tmpfs", "target": f"{OUTSIDE}{prey}"}]), "true")
+    assert done.status == 125
+    assert not prey.exists()
+
+
+def test_a_build_root_is_not_led_through_proc(magpkg: Magpkg, tmp_path: pathlib.Path) -> None:
+    prey = tmp_path / "prey"
+    shipped = archive_package(magpkg, tar_bytes({"fetch": f"-> {OUTSIDE}{prey}"}))
+    source = archive_package(magpkg, tar_bytes({"a": "x"}), "plain")
+    built = (
+        "magpkg.package({ name: 'built', build: 'true', buildDeps: core.base + [hostile], "
+        f"fetch: {source.partition('fetch: ')[2].partition(' })')[0]} }})"
+    )
+    text = manifest(built).replace("{ packages", f"local hostile = {shipped}; {{ packages", 1)
+    done = magpkg.venv(text, "true")
+    assert done.status == 125
+    assert "leads into the proc mount" in done.stderr
+    assert not prey.exists()
+
+
+def test_a_signal_before_there_is_a_command_ends_the_launch(magpkg: Magpkg) -> None:
+    folder = pathlib.Path(magpkg.directory, "bin")
+    folder.mkdir()
+    impostor = folder / "bwrap"
+    impostor.write_text("#!/bin/sh\nkill -INT $$\n")
+    impostor.chmod(0o755)
+    magpkg.venv(expression(), "true").checked()  # made with the real one
+    done = magpkg.run("venv", "-e", expression(), "--", "true", env={"PATH": f"{folder}:{os.environ['PATH']}"})
+    assert done.status == 128 + signal.SIGINT
+
+
+def test_what_nohup_ignores_stays_ignored(magpkg: Magpkg) -> None:
+    words = magpkg.words(
+        "venv", "-e", expression(["bash", "coreutils", "grep"]), "--", "grep", "SigIgn", "/proc/self/status"
+    )
+    program = f"import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv({words[0]!r}, {words!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=magpkg.environment(),
+        cwd=magpkg.directory,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout.split()[1], 16) & 1
+
+
+def children(pid: int) -> list[int]:
+    """The pids of a process's children."""
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(word) for word in file.read().split()]
+
+
+def building(magpkg: Magpkg) -> tuple[subprocess.Popen[bytes], pathlib.Path, list[int]]:
+    """A magpkg in the middle of a build that would take an hour, its log, and its worker processes."""
+    slow = f"magpkg.package({{ name: 'slow', build: 'echo begun; sleep 3600 # {magpkg.home}', buildDeps: core.base }})"
+    process = subprocess.Popen(
+        magpkg.words("venv", "-e", manifest(slow), "--", "true"), env=magpkg.environment(), cwd=magpkg.directory
+    )
+    while True:
+        for log in pathlib.Path(magpkg.store, "pkgs").glob("slow-*.log"):
+            if log.read_text() == "begun\n":
+                return process, log, children(process.pid)
+        assert process.poll() is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_build_ends_at_once_and_leaves_nothing(magpkg: Magpkg, number: signal.Signals) -> None:
+    process, log, _ = building(magpkg)
+    process.send_signal(number)
+    assert process.wait(10) == 128 + number
+    assert os.listdir(f"{magpkg.store}/tmp") == []
+    log.unlink()
+
+
+def test_workers_end_with_the_process_they_work_for(magpkg: Magpkg) -> None:
+    process, log, workers = building(magpkg)
+    assert workers
+    watched = [os.pidfd_open(pid) for pid in workers]
+    process.kill()
+    process.wait()
+    for descriptor in watched:
+        assert select.select([descriptor], [], [], 10)[0], "a worker outlives its parent"
+        os.close(descriptor)
+    log.unlink()
+    magpkg.run("cleanup", "--packages", "--max-age-days", "9999").checked()
+    assert os.listdir(f"{magpkg.store}/tmp") == []
+
+
+def test_a_build_cannot_hide_behind_closed_directories(magpkg: Magpkg) -> None:
+    script = "mkdir -p /out/d/e; echo hi >/out/d/e/f; chmod 4755 /out/d/e/f; chmod 000 /out/d/e /out/d"
+    built = f"magpkg.package({{ name: 'closed', build: '{script}', buildDeps: core.base }})"
+    done = magpkg.venv(manifest(built), "stat", "-c", "%a", "/d", "/d/e", "/d/e/f").checked()
+    assert done.stdout == "700\n700\n755\n"
