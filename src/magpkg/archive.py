@@ -109,7 +109,7 @@ def _ar_member(file: BinaryIO, prefix: str, label: str) -> BinaryIO:
         if len(header) < _AR_HEADER or header[58:] != b"`\n" or not digits.isdigit() or int(digits) > total - position:
             raise MagpkgError(f"{label}: is damaged: no ar header where one must be")
         if header[:16].startswith(prefix.encode()):
-            return cast("BinaryIO", io.BufferedReader(_Section(file, position, int(digits))))
+            return cast("BinaryIO", io.BufferedReader(_Section(file, position, int(digits)), _CHUNK))
         position += int(digits) + int(digits) % 2
     raise MagpkgError(f"{label}: is an ar archive without {prefix}, so no Debian package")
 

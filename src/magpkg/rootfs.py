@@ -13,7 +13,7 @@ from magpkg.tree import Tree
 SKELETON_DIRECTORIES = (
     "dev", "etc", "home", "media", "mnt", "opt", "proc", "root", "run", "srv", "sys", "tmp", "var/tmp",
 )  # fmt: skip
-SKELETON_FILES = ("etc/hosts", "etc/resolv.conf")
+SKELETON_FILES = ("etc/group", "etc/hosts", "etc/passwd", "etc/resolv.conf")
 
 
 @dataclass(frozen=True, slots=True)

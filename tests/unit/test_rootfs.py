@@ -112,7 +112,7 @@ def test_the_skeleton_changes_only_with_the_layout_version() -> None:
     directories = "dev etc home media mnt opt proc root run srv sys tmp var/tmp"
     assert LAYOUT_VERSION == "1"
     assert tuple(directories.split()) == SKELETON_DIRECTORIES
-    assert SKELETON_FILES == ("etc/hosts", "etc/resolv.conf")
+    assert SKELETON_FILES == ("etc/group", "etc/hosts", "etc/passwd", "etc/resolv.conf")
 
 
 def test_fs_entries_are_written_over_packages_and_not_into_their_trees(trees: Trees) -> None:
