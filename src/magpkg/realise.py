@@ -91,7 +91,22 @@ def _build_all(missing: Mapping[Package, Sequence[Package]], builder: Builder) -
 def _build_one(key: str) -> None:
     assert _in_worker is not None  # noqa: S101 - for the type checker
     packages, builder = _in_worker
-    builder.build(packages[key])
+    _worker.busy = True
+    try:
+        if not _worker.ended:
+            builder.build(packages[key])
+    finally:
+        _worker.busy = False
+
+
+class _Worker:
+    """What a worker process is at."""
+
+    busy = False
+    ended = False
+
+
+_worker = _Worker()
 
 
 def _interrupt(pool: ProcessPoolExecutor) -> None:
@@ -114,8 +129,11 @@ def _begin_worker(parent: int) -> None:
 
 
 def _end_task(_number: int, _frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise SystemExit(1)
+    # An exception, so that work in progress is removed; but only out of a task, never out of the pool's own code.
+    _worker.ended = True
+    if _worker.busy:
+        _worker.busy = False
+        raise SystemExit(1)
 
 
 def _bytes_fetched(package: Package, store: Store) -> int:
