@@ -6,7 +6,10 @@ JSON, which is what an evaluation ends in, cannot share: a dependency named twic
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from magpkg import __file__ as package_file
@@ -118,15 +121,16 @@ class _Evaluation:
         import _jsonnet
 
         try:
-            result = _jsonnet.evaluate_snippet(
-                name,
-                text,
-                max_stack=_STACK_FRAMES_MAX,
-                ext_vars=dict(self.inputs.external),
-                tla_vars=dict(self.inputs.top_level),
-                import_callback=self._import,
-                native_callbacks=self._natives(),
-            )
+            with _interruptible():
+                result = _jsonnet.evaluate_snippet(
+                    name,
+                    text,
+                    max_stack=_STACK_FRAMES_MAX,
+                    ext_vars=dict(self.inputs.external),
+                    tla_vars=dict(self.inputs.top_level),
+                    import_callback=self._import,
+                    native_callbacks=self._natives(),
+                )
             return json.loads(result)
         except RecursionError as error:
             raise MagpkgError(f"{name}: the value is nested too deeply") from error
@@ -193,6 +197,27 @@ class _Evaluation:
                 f"{place}package {self._names[0]}: evaluation does not end", "does something name itself?"
             )
         return MagpkgError(f"{place}{message}")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let signals end the process at once: the evaluator comes back to Python, and its handlers, only when it is done.
+
+    Nothing has been made yet that would have to be removed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    previous = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in previous.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _place(trace: str) -> str:

@@ -135,3 +135,19 @@ def test_a_build_cannot_hide_behind_closed_directories(magpkg: Magpkg) -> None:
     built = f"magpkg.package({{ name: 'closed', build: '{script}', buildDeps: core.base }})"
     done = magpkg.venv(manifest(built), "stat", "-c", "%a", "/d", "/d/e", "/d/e/f").checked()
     assert done.stdout == "700\n700\n755\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_endless_evaluation_can_be_interrupted(magpkg: Magpkg, number: signal.Signals) -> None:
+    words = magpkg.words("venv", "-e", "local f(x) = f(x + 1) tailstrict; f(0)", "--", "true")
+    with subprocess.Popen(words, env=magpkg.environment(), cwd=magpkg.directory) as process:
+        while seconds_of_processor(process.pid) < 1:
+            assert process.poll() is None
+        process.send_signal(number)
+        assert process.wait(10) == -number
+
+
+def seconds_of_processor(pid: int) -> float:
+    """How long a process has been computing."""
+    with open(f"/proc/{pid}/stat") as file:
+        return int(file.read().rpartition(")")[2].split()[11]) / os.sysconf("SC_CLK_TCK")
