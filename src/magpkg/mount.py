@@ -11,7 +11,7 @@ from magpkg.field import read_bool, read_choice, read_object, read_text, require
 BIND_TYPES = ("bind", "ro-bind", "dev-bind")
 """Mounts that show a path of the host; the names are bwrap's options."""
 
-OWN_TYPES = ("tmpfs", "proc", "dev", "mqueue")
+OWN_TYPES = ("tmpfs", "proc", "dev")
 """Mounts that need no source."""
 
 VARIABLES = ("PWD", "HOME", "USER")

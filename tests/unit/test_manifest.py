@@ -12,7 +12,7 @@ from magpkg.package import PackageGraph, runtime_closure
 from tests.support import package
 
 KNOWN = "known fields: packages, envKeep, envSet, mountDefaults, mounts, fsEntries"
-MOUNT_TYPES = "bind, ro-bind, dev-bind, tmpfs, proc, dev, mqueue"
+MOUNT_TYPES = "bind, ro-bind, dev-bind, tmpfs, proc, dev"
 OCTAL = "a number is decimal and means other bits than it shows; write it as a string: "
 
 

@@ -74,9 +74,7 @@ CASES: dict[str, list[str]] = {
     "below-a-tmpfs": arguments([Mount("tmpfs", "", "/opt"), bind("/opt/a/b")]),
     "over-usr": arguments([bind("/usr")]),
     "optional-missing-source": arguments([bind("/opt/x", "/nowhere", optional=True)]),
-    "own-types": arguments(
-        [Mount("tmpfs", "", "/scratch"), Mount("dev", "", "/dev"), Mount("mqueue", "", "/dev/mqueue")]
-    ),
+    "own-types": arguments([Mount("tmpfs", "", "/scratch"), Mount("dev", "", "/dev"), Mount("tmpfs", "", "/dev/shm")]),
     "environment-and-isolation": arguments([], environment={"B": "two words", "A": ""}, isolation=["--unshare-net"]),
 }
 
