@@ -28,12 +28,15 @@ def sandbox_environment(
     return environment
 
 
-def environment_options(environment: "Mapping[str, str]") -> list[str]:
-    """bwrap's options that give the command just this environment; their place is `--args`, never a command line."""
-    options = ["--clearenv"]
+def bwrap_arguments(options: "Iterable[str]", environment: "Mapping[str, str]", directory: str) -> list[str]:
+    """bwrap's arguments before the command: `options`, then just this environment and the working directory.
+
+    They hold the environment's values, so that their place is `--args`, never a command line.
+    """
+    arguments = [*options, "--clearenv"]
     for name in sorted(environment):
-        options += ["--setenv", name, environment[name]]
-    return options
+        arguments += ["--setenv", name, environment[name]]
+    return [*arguments, "--chdir", directory]
 
 
 def store_root(host: "Mapping[str, str]") -> str | None:

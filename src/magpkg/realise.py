@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
 from magpkg.build import Builder
@@ -54,14 +55,10 @@ def realise(closure: Sequence[Package], builder: Builder, fetcher: Fetcher, repo
     _build_all(missing, builder)
 
 
-_in_worker: tuple[Mapping[str, Package], Builder] | None = None
-"""What the workers build from: they are forked, so they have it as it is, whereas a graph could be too deep to send."""
-
-
 def _build_all(missing: Mapping[Package, Sequence[Package]], builder: Builder) -> None:
-    global _in_worker
+    global _worker
     by_hash = {package.hash: package for package in missing}
-    _in_worker = by_hash, builder
+    _worker = _Worker(by_hash, builder)
     order = TopologicalSorter({package.hash: [needed.hash for needed in before] for package, before in missing.items()})
     order.prepare()
     # Unpacking is Python's own work as much as the decompressor's, so processes; forked ones, since nothing else runs
@@ -88,25 +85,30 @@ def _build_all(missing: Mapping[Package, Sequence[Package]], builder: Builder) -
         pool.shutdown(cancel_futures=True)
 
 
+@dataclass
+class _Worker:
+    """What a worker builds from and what it is at.
+
+    Workers are forked and so have the packages as they are; a graph could be too deep to send.
+    """
+
+    packages: Mapping[str, Package]
+    builder: Builder
+    busy: bool = False
+    ended: bool = False
+
+
+_worker: _Worker | None = None
+
+
 def _build_one(key: str) -> None:
-    assert _in_worker is not None  # noqa: S101 - for the type checker
-    packages, builder = _in_worker
+    assert _worker is not None  # noqa: S101 - for the type checker
     _worker.busy = True
     try:
         if not _worker.ended:
-            builder.build(packages[key])
+            _worker.builder.build(_worker.packages[key])
     finally:
         _worker.busy = False
-
-
-class _Worker:
-    """What a worker process is at."""
-
-    busy = False
-    ended = False
-
-
-_worker = _Worker()
 
 
 def _interrupt(pool: ProcessPoolExecutor) -> None:
@@ -130,6 +132,7 @@ def _begin_worker(parent: int) -> None:
 
 def _end_task(_number: int, _frame: object) -> None:
     # An exception, so that work in progress is removed; but only out of a task, never out of the pool's own code.
+    assert _worker is not None  # noqa: S101 - for the type checker
     _worker.ended = True
     if _worker.busy:
         _worker.busy = False

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from magpkg.environment import environment_options
+from magpkg.environment import bwrap_arguments
 from magpkg.errors import MagpkgError
 from magpkg.hostfiles import DIRECTORY, FILE, MISSING, SYMLINK, UNKNOWN
 from magpkg.mount import Mount, merge_mounts
@@ -35,7 +35,7 @@ class Sandbox:
 
     def arguments(self) -> list[str]:
         """All of bwrap's arguments before the command, for `--args`; they hold the environment's values."""
-        return [*self.options, *environment_options(self.environment), "--chdir", self.directory]
+        return bwrap_arguments(self.options, self.environment, self.directory)
 
     def shown_command(self, bwrap: str, command: Sequence[str]) -> str:
         """The whole command line, ready to paste into a shell.

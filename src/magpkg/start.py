@@ -9,7 +9,7 @@ first way, errors included.
 import os
 import sys
 
-from magpkg.environment import environment_options, sandbox_environment, store_root
+from magpkg.environment import bwrap_arguments, sandbox_environment, store_root
 from magpkg.errors import CommandNotStarted
 
 TYPE_CHECKING = False
@@ -67,7 +67,7 @@ def _run(plan: "Plan", words: "Sequence[str]", values: "Mapping[str, str]") -> i
     held = hold(plan.venv)
     if held is None:
         return None
-    arguments = [*plan.options, *environment_options(values), "--chdir", plan.directory]
+    arguments = bwrap_arguments(plan.options, values, plan.directory)
     try:
         status = run(plan.bwrap, arguments, words, held)
     except CommandNotStarted:
