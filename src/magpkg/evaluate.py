@@ -6,17 +6,24 @@ JSON, which is what an evaluation ends in, cannot share: a dependency named twic
 
 import json
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from magpkg import __file__ as package_file
 from magpkg.errors import MagpkgError
+from magpkg.field import near
 from magpkg.package import REFERENCE_FIELD, PackageGraph
 
 DATA_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(package_file)), "data")
 """What `import 'magpkg/...'` is looked up in last; holds the folder `magpkg`."""
 
 MANIFEST_NAMES = ("magpkg.jsonnet", "magpkg.json", "magpkg.yaml", "magpkg.yml")
+
+LOCK_ENDING = ".lock.json"
+
+_MISSING_FIELD = re.compile(r"(?i)field does not exist: (\S+)")
 
 # Frames of the evaluator, not bytes: a chain of 1,000 packages needs some 10 frames a package.
 _STACK_FRAMES_MAX = 20_000
@@ -58,13 +65,24 @@ def find_manifest(directory: str) -> str:
         current = parent
 
 
-def evaluate(inputs: Inputs, graph: PackageGraph) -> Evaluated:
+class LockStandIn(Protocol):
+    """What stands in for one lock file while a manifest is asked what it wants of it; see wanted.WantedNames."""
+
+    path: str
+    text: str
+
+    def lockset(self) -> Mapping[str, str]:
+        """The key of every package that there could be, by name."""
+
+
+def evaluate(inputs: Inputs, graph: PackageGraph, stand_in: LockStandIn | None = None) -> Evaluated:
     """The plain value of `inputs`; packages made on the way are registered in `graph`.
 
+    Where the manifest reads the lock file that `stand_in` stands for, it gets what that offers, file or no file.
     Raises MagpkgError with the evaluator's own message and place for whatever fails.
     """
     if inputs.expression is not None:
-        return Evaluated(_Evaluation(inputs, graph).run("<expression>", inputs.expression), os.getcwd())
+        return Evaluated(_Evaluation(inputs, graph, stand_in).run("<expression>", inputs.expression), os.getcwd())
     path = inputs.file or find_manifest(os.getcwd())
     text = _read_manifest(path)
     if path.endswith((".yaml", ".yml")):
@@ -72,7 +90,7 @@ def evaluate(inputs: Inputs, graph: PackageGraph) -> Evaluated:
     elif path.endswith(".json"):
         value = _parse_json(path, text)
     else:
-        value = _Evaluation(inputs, graph).run(path, text)
+        value = _Evaluation(inputs, graph, stand_in).run(path, text)
     return Evaluated(value, os.path.dirname(os.path.abspath(path)))
 
 
@@ -80,6 +98,8 @@ def evaluate(inputs: Inputs, graph: PackageGraph) -> Evaluated:
 class _Evaluation:
     inputs: Inputs
     graph: PackageGraph
+    stand_in: LockStandIn | None = None
+    _locked: set[str] = field(default_factory=set)
     _names: list[str] = field(default_factory=list)
     _error: MagpkgError | None = None
 
@@ -134,7 +154,12 @@ class _Evaluation:
     def _lockset(self, text: str) -> dict[str, dict[str, str]]:
         from magpkg.debian import lockset_packages
 
+        if self.stand_in is not None and text == self.stand_in.text:
+            offered = self.stand_in.lockset()
+            self._locked.update(offered)
+            return {name: {REFERENCE_FIELD: key} for name, key in offered.items()}
         packages = lockset_packages(text)
+        self._locked.update(packages)
         return {name: {REFERENCE_FIELD: self.graph.register(package)} for name, package in packages.items()}
 
     def _import(self, directory: str, relative: str) -> tuple[str, bytes]:
@@ -143,7 +168,10 @@ class _Evaluation:
             if os.path.isfile(path):
                 with open(path, "rb") as file:
                     return path, file.read()
-        raise MagpkgError(f"no such file in the importing folder, the import path or magpkg: {relative}")
+        if self.stand_in is not None and os.path.abspath(os.path.join(directory, relative)) == self.stand_in.path:
+            return self.stand_in.path, self.stand_in.text.encode()
+        hint = "run magpkg lock, which makes it" if relative.endswith(LOCK_ENDING) else None
+        raise MagpkgError(f"no such file in the importing folder, the import path or magpkg: {relative}", hint)
 
     def _explained(self, text: str) -> MagpkgError:
         headline, _, trace = text.strip().partition("\n")
@@ -155,7 +183,18 @@ class _Evaluation:
             return MagpkgError(
                 f"{place}package {self._names[0]}: evaluation does not end", "does something name itself?"
             )
-        return MagpkgError(f"{place}{message}")
+        return MagpkgError(f"{place}{message}", self._hint(message))
+
+    def _hint(self, message: str) -> str | None:
+        """What to do about a field that does not exist, where it may have been meant as one of a lock set."""
+        match = _MISSING_FIELD.match(message)
+        if match is None or not self._locked:
+            return None
+        name, close = match.group(1), near(match.group(1), sorted(self._locked))
+        asked = f"did you mean {close}?" if close else ""
+        if self.stand_in is not None:
+            return asked or "the suite has no package of that name"
+        return f"if {name} is a Debian package, run magpkg lock, which adds it" + (f"; or {asked}" if asked else "")
 
 
 def _place(trace: str) -> str:

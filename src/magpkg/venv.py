@@ -4,6 +4,7 @@ import fcntl
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from magpkg import sandbox
 from magpkg.environment import sandbox_environment
@@ -13,6 +14,9 @@ from magpkg.mount import VARIABLES, Mount, expand_mount
 from magpkg.package import Package
 from magpkg.store import Store
 from magpkg.view import MISSING, NOT_EXECUTABLE, HostFiles, View
+
+if TYPE_CHECKING:
+    from magpkg.transport import Transport
 
 _LOCK_DESCRIPTOR = 200  # out of the way of the descriptors that scripts choose
 
@@ -27,11 +31,10 @@ class Host:
     jobs: int
 
 
-def ensure(manifest: Manifest, store: Store, host: Host, base: str, report: Callable[[str], None]) -> tuple[str, int]:
-    """Make the manifest's venv if the store lacks it; returns its rootfs and a descriptor that keeps it there.
-
-    `base` is the directory that relative paths in package urls are seen from.
-    """
+def ensure(
+    manifest: Manifest, store: Store, host: Host, transport: "Transport", report: Callable[[str], None]
+) -> tuple[str, int]:
+    """Make the manifest's venv if the store lacks it; returns its rootfs and a descriptor that keeps it there."""
     closure = manifest.closure()
     path = store.venv(venv_hash(closure, manifest.fs_entries))
     while True:
@@ -41,7 +44,7 @@ def ensure(manifest: Manifest, store: Store, host: Host, base: str, report: Call
         store.prepare()
         with store.exclusive(path, lambda: report("waiting for another magpkg that makes this venv")):
             if not os.path.isdir(path):
-                _make(manifest, closure, store, host, base, report, path)
+                _make(manifest, closure, store, host, transport, report, path)
 
 
 def _make(
@@ -49,7 +52,7 @@ def _make(
     closure: tuple[Package, ...],
     store: Store,
     host: Host,
-    base: str,
+    transport: "Transport",
     report: Callable[[str], None],
     path: str,
 ) -> None:
@@ -59,7 +62,7 @@ def _make(
     from magpkg.rootfs import Member, assemble
 
     with store.reading():
-        realise(closure, Builder(store, host.bwrap, host.jobs), Fetcher(store, host.environment, base), report)
+        realise(closure, Builder(store, host.bwrap, host.jobs), Fetcher(store, transport), report)
         with store.workspace("venv") as work:
             os.makedirs(f"{work}/venv/rootfs", 0o755)
             members = [Member(package, store.package(package.tree_name)) for package in closure]
