@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from magpkg import __file__ as package_file
+from magpkg.candidate import compare
 from magpkg.errors import MagpkgError
 from magpkg.lockfile import LOCK_NAME, Pin, not_locked, read_lock
 from magpkg.mirror import SCHEME
@@ -107,9 +108,13 @@ class _Fixups:
         if FIXUP_TOOLS not in self._pins:
             raise MagpkgError(f"the lock set has no {FIXUP_TOOLS}, which its fix-ups need", "make the lock anew")
         with open(f"{FIXUP_DIRECTORY}/{name}.sh", encoding="utf-8") as file:
-            script = file.read()
+            script = file.read().replace("#!/bin/busybox", f"#!{self._busybox()}")
         tools = make_package(FIXUP_TOOLS, UNTAR, [_source(self._pins[FIXUP_TOOLS])])
         return make_package(f"{name}-fixup", script, sources, (), (tools,))
+
+    def _busybox(self) -> str:
+        # Since trixie the package has its file below /usr, and no link leads there before the fix-up that makes it.
+        return "/usr/bin/busybox" if compare(self._pins[FIXUP_TOOLS].version, ">=", "1:1.37") else "/bin/busybox"
 
 
 def _source(pin: Pin) -> Source:

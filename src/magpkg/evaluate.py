@@ -171,7 +171,9 @@ class _Evaluation:
         if self.stand_in is not None and os.path.abspath(os.path.join(directory, relative)) == self.stand_in.path:
             return self.stand_in.path, self.stand_in.text.encode()
         hint = "run magpkg lock, which makes it" if relative.endswith(LOCK_ENDING) else None
-        raise MagpkgError(f"no such file in the importing folder, the import path or magpkg: {relative}", hint)
+        message = f"no such file in the importing folder, the import path or magpkg: {relative}"
+        self._error = MagpkgError(message, hint)
+        raise self._error
 
     def _explained(self, text: str) -> MagpkgError:
         headline, _, trace = text.strip().partition("\n")
