@@ -67,7 +67,8 @@ class PackagesIndex:
                 yield Match(fields.get("Package", ""), fields.get("Version", ""), fields.get("Description", ""))
 
     def _start(self, position: int) -> int:
-        return self._data.rfind(b"\n\n", 0, position + 1) + 2 if position else 0
+        blank = self._data.rfind(b"\n\n", 0, position + 1)
+        return 0 if blank < 0 else blank + 2
 
     def _end(self, start: int) -> int:
         end = self._data.find(b"\n\n", start)
