@@ -113,12 +113,13 @@ class _Run:
                     self._note(PACKAGE, name, used, self._retire(path) + self._freed(f"{path}.log"))
 
     def _remove_downloads(self) -> None:
-        for name in _listed(self._store.fetch_directory):
-            with self._going_on(FETCHED, name):
-                path = self._store.fetched(name)
-                used = self._last_change(path)
-                if used < self._oldest:
-                    self._note(FETCHED, name, used, self._freed(path))
+        for directory in (self._store.fetch_directory, self._store.suite_directory):
+            for name in _listed(directory):
+                with self._going_on(FETCHED, name):
+                    path = f"{directory}/{name}"
+                    used = self._last_change(path)
+                    if used < self._oldest:
+                        self._note(FETCHED, name, used, self._freed(path))
 
     def _packages_of_venvs(self) -> set[str]:
         removed = {removal.name for removal in self.removed if removal.kind == VENV}

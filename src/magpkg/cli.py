@@ -23,6 +23,10 @@ INTERRUPTED = 130
 
 _COMMANDS = {
     "venv": "magpkg.cli_venv:venv",
+    "fetch": "magpkg.cli_fetch:fetch",
+    "build": "magpkg.cli_build:build",
+    "lock": "magpkg.cli_lock:lock",
+    "search": "magpkg.cli_search:search",
     "cleanup": "magpkg.cli_cleanup:cleanup",
 }
 

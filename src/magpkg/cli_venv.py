@@ -14,12 +14,13 @@ from magpkg.store import Store
 from magpkg.terminal import say, speaker
 
 if TYPE_CHECKING:
-    from magpkg.evaluate import Evaluated
+    from magpkg.sources import Sources
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @options.manifest_options
 @click.option("--jobs", type=click.IntRange(min=1), help="Make at most this many packages at once; default: cores.")
+@options.offline_option
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--debug", is_flag=True, help="Show bwrap's command line, and tracebacks of errors.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -30,6 +31,7 @@ def venv(
     ext_str: tuple[str, ...],
     tla_str: tuple[str, ...],
     jobs: int | None,
+    offline: bool,
     quiet: bool,
     debug: bool,
     command: tuple[str, ...],
@@ -39,22 +41,19 @@ def venv(
     Without -e or -f the manifest is the nearest magpkg.jsonnet, magpkg.json or magpkg.yaml in the working directory
     or above it. The exit status is the command's; 125 says that magpkg itself failed.
     """
-    from magpkg.evaluate import evaluate
     from magpkg.hostfiles import RecordingFiles
-    from magpkg.manifest import read_manifest
-    from magpkg.package import PackageGraph
+    from magpkg.transport import Transport
     from magpkg.venv import Host, check_command, draw, ensure, find_shell
 
     inputs = options.inputs(expression, file, jpath, ext_str, tla_str)
     environment = dict(os.environ)
     store = options.store(environment)
     directory = options.working_directory(environment)
-    graph = PackageGraph()
-    evaluated = evaluate(inputs, graph)
-    manifest = read_manifest(evaluated.value, graph)
+    manifest, evaluated = options.manifest(inputs)
     bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
     host = Host(environment, directory, bwrap, jobs or len(os.sched_getaffinity(0)))
-    path, held = ensure(manifest, store, host, evaluated.directory, speaker(quiet=quiet))
+    transport = Transport(environment, evaluated.directory, offline=offline)
+    path, held = ensure(manifest, store, host, transport, speaker(quiet=quiet))
     files = RecordingFiles(path)
     sandbox, view = draw(manifest, f"{path}/rootfs", host, files)
     answers = files.answers()
@@ -64,22 +63,20 @@ def venv(
         say(sandbox.shown_command(bwrap, words))
     elif not inputs.external and not inputs.top_level:
         kept = Plan(bwrap, path, sandbox.directory, shell, sandbox.options, manifest.env_keep, manifest.env_set)
-        _keep_plan(store, kept, command, evaluated, answers)
+        _keep_plan(store, kept, command, evaluated.sources, answers)
     check_command(view, sandbox, words)
     status = launch.run(bwrap, sandbox.arguments(), words, held)
     os.utime(held)
     return status
 
 
-def _keep_plan(
-    store: Store, kept: Plan, command: tuple[str, ...], evaluated: "Evaluated", answers: list[Answer]
-) -> None:
+def _keep_plan(store: Store, kept: Plan, command: tuple[str, ...], sources: "Sources", answers: list[Answer]) -> None:
     """Let the next launch of this kind go the short way, see `magpkg.start`."""
     arguments, after = split_command(sys.argv[1:])
     if tuple(after) != command:
         return  # the command was given without `--`: nothing tells where the options end but reading them
     key = make_key(arguments, os.environ)
     try:
-        save(plan_path(store.root, key), key, kept, evaluated.inputs, evaluated.absent, answers, time.time_ns())
+        save(plan_path(store.root, key), key, kept, sources.read_files, sources.absent, answers, time.time_ns())
     except OSError as error:
         say(f"warning: the next launch will be as slow as this one: {error.filename}: {error.strerror}")

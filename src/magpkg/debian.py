@@ -6,17 +6,17 @@ would miss is done by fix-ups, small scripts that ship with magpkg, each named a
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from functools import cached_property
 
 from magpkg import __file__ as package_file
+from magpkg.candidate import compare
 from magpkg.errors import MagpkgError
-from magpkg.field import read_list, read_object, read_text, required, shown
+from magpkg.lockfile import LOCK_NAME, Pin, not_locked, read_lock
 from magpkg.mirror import SCHEME
 from magpkg.package import UNTAR, Package, Source, make_package
+from magpkg.sources import Sources
 
-LOCK_VERSION = 1
 FIXUP_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(package_file)), "data", "magpkg", "fixups")
 
 MERGED_USR = "merged-usr"
@@ -25,30 +25,35 @@ MERGED_USR = "merged-usr"
 FIXUP_TOOLS = "busybox-static"
 """The one package that fix-ups are built with: static, so that it works in a root that holds nothing else."""
 
-_LOCK_FIELDS = ("version", "architecture", "suites", "names", "packages")
-_PIN_FIELDS = ("version", "architecture", "path", "sha256", "size", "depends")
-_DEBIAN_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")  # Debian policy, 5.6.1
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-_POOL_PATH = re.compile(r"pool/[A-Za-z0-9+._~:/%-]+\.deb\Z")
+_PACKAGES_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(package_file)), "data", "magpkg", "packages")
+_BASE_FILE = f"{_PACKAGES_DIRECTORY}/base.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """One binary package of a lock: its place in the pool, its SHA-256 and the names of what it depends on."""
-
-    name: str
-    path: str
-    sha256: str
-    depends: tuple[str, ...]
+def base_names() -> tuple[str, ...]:
+    """The Debian packages that make a root usable: what a set's `base` consists of. Every lock has them."""
+    with open(_BASE_FILE, encoding="utf-8") as file:
+        return tuple(json.load(file))
 
 
-def lockset_packages(text: str) -> dict[str, Package]:
+def companions() -> dict[str, tuple[str, ...]]:
+    """The packages that a Debian package only recommends and whoever asks for it needs, such as libc6-dev for gcc."""
+    with open(f"{_PACKAGES_DIRECTORY}/companions.json", encoding="utf-8") as file:
+        return {name: tuple(others) for name, others in json.load(file).items()}
+
+
+def note_data(sources: Sources) -> None:
+    """Take down the files that ship with magpkg and that every set's packages depend on."""
+    for path in (_BASE_FILE, FIXUP_DIRECTORY, *(f"{FIXUP_DIRECTORY}/{name}" for name in os.listdir(FIXUP_DIRECTORY))):
+        sources.note(path)
+
+
+def lockset_packages(text: str, where: str = "lock") -> dict[str, Package]:
     """The packages of a lock file's text, by Debian name.
 
     Packages that depend on one another in a circle become one package, which each of their names stands for. Raises
     MagpkgError naming the place in the lock for whatever is wrong with it.
     """
-    pins = _read_pins(text)
+    pins = read_lock(text, where).pins
     made: dict[str, Package] = {}
     fixups = _Fixups(pins)
     for circle in _circles(pins):
@@ -65,6 +70,33 @@ def lockset_packages(text: str) -> dict[str, Package]:
         for name in members:
             made[name] = fixups.completed(name, made[name])
     return made
+
+
+class LockBeside:
+    """The packages that a manifest in `directory` names by string: those of the lock file there, read when needed."""
+
+    def __init__(self, directory: str, sources: Sources) -> None:
+        self.path = os.path.join(directory, LOCK_NAME)
+        self._sources = sources
+
+    def package(self, name: str, where: str) -> Package:
+        """The package of this name; MagpkgError, naming `where`, tells to run magpkg lock where the lock lacks it."""
+        if name not in self._packages:
+            raise not_locked(name, self._packages, where)
+        return self._packages[name]
+
+    def base(self) -> tuple[Package, ...]:
+        """The packages that every set with names from the lock stands on."""
+        return tuple(self.package(name, self.path) for name in base_names())
+
+    @cached_property
+    def _packages(self) -> dict[str, Package]:
+        if self._sources.find([self.path]) is None:
+            hint = "run magpkg lock, which makes it, and commit it"
+            message = f"{self.path}: there is no such file, and packages that are named by strings are looked up in it"
+            raise MagpkgError(message, hint)
+        note_data(self._sources)
+        return lockset_packages(self._sources.read_text(self.path), self.path)
 
 
 class _Fixups:
@@ -88,9 +120,13 @@ class _Fixups:
         if FIXUP_TOOLS not in self._pins:
             raise MagpkgError(f"the lock set has no {FIXUP_TOOLS}, which its fix-ups need", "make the lock anew")
         with open(f"{FIXUP_DIRECTORY}/{name}.sh", encoding="utf-8") as file:
-            script = file.read()
+            script = file.read().replace("#!/bin/busybox", f"#!{self._busybox()}")
         tools = make_package(FIXUP_TOOLS, UNTAR, [_source(self._pins[FIXUP_TOOLS])])
         return make_package(f"{name}-fixup", script, sources, (), (tools,))
+
+    def _busybox(self) -> str:
+        # Since trixie the package has its file below /usr, and no link leads there before the fix-up that makes it.
+        return "/usr/bin/busybox" if compare(self._pins[FIXUP_TOOLS].version, ">=", "1:1.37") else "/bin/busybox"
 
 
 def _source(pin: Pin) -> Source:
@@ -142,37 +178,3 @@ def _pop_component(stack: list[str], root: str) -> list[str]:
         component.append(stack.pop())
         if component[-1] == root:
             return component
-
-
-def _read_pins(text: str) -> dict[str, Pin]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise MagpkgError(f"lock: is not JSON: {error}") from error
-    fields = read_object(value, "lock", _LOCK_FIELDS)
-    if fields.get("version") != LOCK_VERSION:
-        raise MagpkgError(f"lock.version: this magpkg reads version {LOCK_VERSION}, got {shown(fields.get('version'))}")
-    packages = required(fields, "packages", "lock")
-    if not isinstance(packages, dict):
-        raise MagpkgError("lock.packages: must be an object")
-    pins = {name: _read_pin(name, item) for name, item in packages.items()}
-    for pin in pins.values():
-        for name in pin.depends:
-            if name not in pins:
-                raise MagpkgError(f"lock.packages.{pin.name}.depends: {name} is not in the lock", "make the lock anew")
-    return pins
-
-
-def _read_pin(name: str, value: object) -> Pin:
-    where = f"lock.packages.{name}"
-    if not _DEBIAN_NAME.match(name):
-        raise MagpkgError(f"lock.packages: {shown(name)} is no name of a Debian package")
-    fields = read_object(value, where, _PIN_FIELDS)
-    path = read_text(required(fields, "path", where), f"{where}.path")
-    if not _POOL_PATH.match(path) or ".." in path.split("/"):
-        raise MagpkgError(f"{where}.path: must be the path of a .deb below pool/, got {shown(path)}")
-    sha256 = read_text(required(fields, "sha256", where), f"{where}.sha256")
-    if not _SHA256.match(sha256):
-        raise MagpkgError(f"{where}.sha256: must be 64 lower-case hexadecimal digits, got {shown(sha256)}")
-    depends = read_list(fields.get("depends", []), f"{where}.depends")
-    return Pin(name, path, sha256, tuple(read_text(item, f"{where}.depends") for item in depends))

@@ -6,21 +6,26 @@ JSON, which is what an evaluation ends in, cannot share: a dependency named twic
 
 import json
 import os
+import re
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from magpkg import __file__ as package_file
 from magpkg.errors import MagpkgError
+from magpkg.field import near
 from magpkg.package import REFERENCE_FIELD, PackageGraph
-from magpkg.plan import identity
+from magpkg.sources import Sources, find_manifest
 
 DATA_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(package_file)), "data")
 """What `import 'magpkg/...'` is looked up in last; holds the folder `magpkg`."""
 
-MANIFEST_NAMES = ("magpkg.jsonnet", "magpkg.json", "magpkg.yaml", "magpkg.yml")
+LOCK_ENDING = ".lock.json"
+
+_MISSING_FIELD = re.compile(r"(?i)field does not exist: (\S+)")
 
 # Frames of the evaluator, not bytes: a chain of 1,000 packages needs some 10 frames a package.
 _STACK_FRAMES_MAX = 20_000
@@ -41,79 +46,51 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """An evaluation's plain value, the directory that relative paths in it are seen from, and what it came from.
-
-    `inputs` has the identity of each file that was read; `absent` the paths where a file, were there one, would have
-    been read instead.
-    """
+    """An evaluation's plain value, the directory that relative paths in it are seen from, and what it came from."""
 
     value: object
     directory: str
-    inputs: Mapping[str, str]
-    absent: Sequence[str]
+    sources: Sources
 
 
-def evaluate(inputs: Inputs, graph: PackageGraph) -> Evaluated:
+class LockStandIn(Protocol):
+    """What stands in for one lock file while a manifest is asked what it wants of it; see wanted.WantedNames."""
+
+    path: str
+    text: str
+
+    def lockset(self) -> Mapping[str, str]:
+        """The key of every package that there could be, by name."""
+
+
+def evaluate(inputs: Inputs, graph: PackageGraph, stand_in: LockStandIn | None = None) -> Evaluated:
     """The plain value of `inputs`; packages made on the way are registered in `graph`.
 
+    Where the manifest reads the lock file that `stand_in` stands for, it gets what that offers, file or no file.
     Raises MagpkgError with the evaluator's own message and place for whatever fails.
     """
-    sources = _Sources()
+    sources = Sources()
+    jsonnet = _Evaluation(inputs, graph, sources, stand_in)
     if inputs.expression is not None:
-        value = _Evaluation(inputs, graph, sources).run("<expression>", inputs.expression)
-        return Evaluated(value, os.getcwd(), sources.read_files, sources.absent)
-    path = inputs.file or _nearest_manifest(os.getcwd(), sources)
-    text = _text(path, sources.read(path))
+        return Evaluated(jsonnet.run("<expression>", inputs.expression), os.getcwd(), sources)
+    path = inputs.file or find_manifest(os.getcwd(), sources)
+    text = sources.read_text(path)
     if path.endswith((".yaml", ".yml")):
         value = _parse_yaml(path, text)
     elif path.endswith(".json"):
         value = _parse_json(path, text)
     else:
-        value = _Evaluation(inputs, graph, sources).run(os.path.abspath(path), text)
-    return Evaluated(value, os.path.dirname(os.path.abspath(path)), sources.read_files, sources.absent)
-
-
-class _Sources:
-    """The files that an evaluation read, and those that it looked for in vain."""
-
-    def __init__(self) -> None:
-        self.read_files: dict[str, str] = {}
-        self.absent: list[str] = []
-
-    def find(self, candidates: Iterable[str]) -> str | None:
-        for path in candidates:
-            if os.path.isfile(path):
-                return path
-            if not os.path.exists(path):
-                self.absent.append(os.path.abspath(path))
-        return None
-
-    def read(self, path: str) -> bytes:
-        try:
-            # Before it is read: a change in between then shows as one that came later.
-            self.read_files.setdefault(os.path.abspath(path), identity(path))
-            with open(path, "rb") as file:
-                return file.read()
-        except OSError as error:
-            raise MagpkgError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _nearest_manifest(directory: str, sources: _Sources) -> str:
-    folders = [directory]
-    while folders[-1] != os.path.dirname(folders[-1]):
-        folders.append(os.path.dirname(folders[-1]))
-    found = sources.find(os.path.join(folder, name) for folder in folders for name in MANIFEST_NAMES)
-    if found is None:
-        hint = "write one, or name a manifest with -f FILE or -e EXPRESSION"
-        raise MagpkgError(f"no {MANIFEST_NAMES[0]} in {directory} or above it", hint)
-    return found
+        value = jsonnet.run(os.path.abspath(path), text)
+    return Evaluated(value, os.path.dirname(os.path.abspath(path)), sources)
 
 
 @dataclass
 class _Evaluation:
     inputs: Inputs
     graph: PackageGraph
-    sources: _Sources
+    sources: Sources
+    stand_in: LockStandIn | None = None
+    _locked: set[str] = field(default_factory=set)
     _names: list[str] = field(default_factory=list)
     _error: MagpkgError | None = None
 
@@ -171,12 +148,15 @@ class _Evaluation:
         return self.graph.register(package)
 
     def _lockset(self, text: str) -> dict[str, dict[str, str]]:
-        from magpkg.debian import FIXUP_DIRECTORY, lockset_packages
+        from magpkg.debian import lockset_packages, note_data
 
-        for name in ("", *os.listdir(FIXUP_DIRECTORY)):
-            path = os.path.join(FIXUP_DIRECTORY, name)
-            self.sources.read_files[path] = identity(path)
+        if self.stand_in is not None and text == self.stand_in.text:
+            offered = self.stand_in.lockset()
+            self._locked.update(offered)
+            return {name: {REFERENCE_FIELD: key} for name, key in offered.items()}
+        note_data(self.sources)
         packages = lockset_packages(text)
+        self._locked.update(packages)
         return {name: {REFERENCE_FIELD: self.graph.register(package)} for name, package in packages.items()}
 
     def _import(self, directory: str, relative: str) -> tuple[str, bytes]:
@@ -184,7 +164,13 @@ class _Evaluation:
         path = self.sources.find(os.path.abspath(os.path.join(base, relative)) for base in bases)
         if path is not None:
             return path, self.sources.read(path)
-        raise MagpkgError(f"no such file in the importing folder, the import path or magpkg: {relative}")
+        if self.stand_in is not None and os.path.abspath(os.path.join(directory, relative)) == self.stand_in.path:
+            return self.stand_in.path, self.stand_in.text.encode()
+        message = f"no such file in the importing folder, the import path or magpkg: {relative}"
+        self._error = MagpkgError(
+            message, "run magpkg lock, which makes it" if relative.endswith(LOCK_ENDING) else None
+        )
+        raise self._error
 
     def _explained(self, text: str) -> MagpkgError:
         headline, _, trace = text.strip().partition("\n")
@@ -196,7 +182,18 @@ class _Evaluation:
             return MagpkgError(
                 f"{place}package {self._names[0]}: evaluation does not end", "does something name itself?"
             )
-        return MagpkgError(f"{place}{message}")
+        return MagpkgError(f"{place}{message}", self._hint(message))
+
+    def _hint(self, message: str) -> str | None:
+        """What to do about a field that does not exist, where it may have been meant as one of a lock set."""
+        match = _MISSING_FIELD.match(message)
+        if match is None or not self._locked:
+            return None
+        name, close = match.group(1), near(match.group(1), sorted(self._locked))
+        asked = f"did you mean {close}?" if close else ""
+        if self.stand_in is not None:
+            return asked or "the suite has no package of that name"
+        return f"if {name} is a Debian package, run magpkg lock, which adds it" + (f"; or {asked}" if asked else "")
 
 
 @contextmanager
@@ -227,13 +224,6 @@ def _place(trace: str) -> str:
         if ":" in place and not place.startswith(DATA_DIRECTORY):
             return f"{place}: "
     return ""
-
-
-def _text(path: str, content: bytes) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise MagpkgError(f"{path}: is not UTF-8 text (byte {error.start})") from error
 
 
 def _reason(error: Exception) -> str:

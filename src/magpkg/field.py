@@ -23,6 +23,13 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return f"did you mean {folded[match[0]]}?" if match else None
 
 
+def near(name: str, known: Iterable[str], count: int = 3) -> str:
+    """Up to `count` of the known words that are close to `name`, best first, as text; empty where none is."""
+    # Comparing is slow, and there may be sixty thousand words: only those of much the same length can be close.
+    candidates = [word for word in known if abs(len(word) - len(name)) <= 2 + len(name) // 3]
+    return ", ".join(difflib.get_close_matches(name, candidates, n=count, cutoff=0.7))
+
+
 def read_object(value: object, where: str, known: Iterable[str]) -> dict[str, object]:
     """`value` as an object whose fields are all in `known`; errors name `where` and the nearest known field."""
     if not isinstance(value, dict):

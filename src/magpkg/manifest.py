@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
 from magpkg.digest import VENV_TAG, Canonical, digest
 from magpkg.errors import MagpkgError
@@ -43,15 +44,26 @@ def venv_hash(closure: tuple[Package, ...], fs_entries: tuple[FsEntry, ...]) -> 
     return digest(VENV_TAG, content)
 
 
-def read_manifest(value: object, graph: PackageGraph) -> Manifest:
-    """The manifest that a plain value describes; package references are looked up in `graph`.
+class Names(Protocol):
+    """Where packages that are named by strings come from; see debian.LockBeside."""
+
+    def package(self, name: str, where: str) -> Package:
+        """The package of this name; errors name `where`."""
+
+    def base(self) -> tuple[Package, ...]:
+        """The packages to add to a manifest that names any by string."""
+
+
+def read_manifest(value: object, graph: PackageGraph, names: Names | None = None) -> Manifest:
+    """The manifest that a plain value describes.
+
+    Package references are looked up in `graph`, strings in `names`; a manifest with such strings gets the base, too.
 
     Raises MagpkgError naming the field, such as `venv.mounts[2].target`, for whatever is wrong in it.
     """
     fields = read_object(value, "venv", _FIELDS)
-    packages = read_list(required(fields, "packages", "venv"), "venv.packages")
     return Manifest(
-        packages=tuple(graph.read(item, f"venv.packages[{index}]") for index, item in enumerate(packages)),
+        packages=_read_packages(required(fields, "packages", "venv"), graph, names),
         env_keep=_read_env_keep(_given(fields, "envKeep", [])),
         env_set=_read_env_set(_given(fields, "envSet", {})),
         mount_defaults=read_bool(_given(fields, "mountDefaults", True), "venv.mountDefaults"),
@@ -63,6 +75,19 @@ def read_manifest(value: object, graph: PackageGraph) -> Manifest:
 def _given(fields: dict[str, object], name: str, default: object) -> object:
     value = fields.get(name)
     return default if value is None else value
+
+
+def _read_packages(value: object, graph: PackageGraph, names: Names | None) -> tuple[Package, ...]:
+    packages: list[Package] = []
+    named = False
+    for index, item in enumerate(read_list(value, "venv.packages")):
+        where = f"venv.packages[{index}]"
+        if isinstance(item, str) and names is not None:
+            named = True
+            packages.append(names.package(read_text(item, where), where))
+        else:
+            packages.append(graph.read(item, where))
+    return (*packages, *names.base()) if named and names is not None else tuple(packages)
 
 
 def _read_mounts(value: object) -> tuple[Mount, ...]:

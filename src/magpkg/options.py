@@ -11,7 +11,9 @@ from magpkg.errors import MagpkgError
 from magpkg.store import Store
 
 if TYPE_CHECKING:
-    from magpkg.evaluate import Inputs
+    from magpkg.evaluate import Evaluated, Inputs
+    from magpkg.manifest import Manifest
+    from magpkg.suite import Trust
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
@@ -46,6 +48,64 @@ def inputs(
         raise MagpkgError("-e and -f both name a manifest", "give one of them")
     external, top_level = _pairs(ext_str, "--ext-str"), _pairs(tla_str, "--tla-str")
     return Inputs(expression, file, tuple(jpath[::-1]), external, top_level)
+
+
+def offline_option(command: _Command) -> _Command:
+    """The option that promises that no network is asked."""
+    text = "Ask no network: what is missing is an error that lists it."
+    return click.option("--offline", is_flag=True, help=text)(command)
+
+
+def scope_options(command: _Command) -> _Command:
+    """The options that say where packages are looked for; see locking.scope."""
+    options = (
+        click.option("--suite", multiple=True, help="Look in this suite; several in order of preference."),
+        click.option("--component", multiple=True, help="Look in this component of the suites, such as contrib."),
+        click.option("--arch", help="Debian's name of the architecture; default: the lock's, else amd64."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def trust_options(command: _Command) -> _Command:
+    """The options that say what a suite must show to be believed; see `trust`."""
+    no_verify = (
+        "Check no signature: whoever controls the mirror, or the way to it, can put anything into the packages, and so "
+        "into what runs."
+    )
+    allow_expired = "Take a suite that says it is out of date: security fixes may be missing."
+    options = (
+        click.option("--keyring", help="Trust the keys in this file instead of the Debian archive's."),
+        click.option("--no-verify", is_flag=True, help=no_verify),
+        click.option("--allow-expired", is_flag=True, help=allow_expired),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def trust(keyring: str | None, no_verify: bool, allow_expired: bool) -> "Trust":
+    """What the trust options ask for."""
+    from magpkg.signature import find_keyring
+    from magpkg.suite import Trust
+
+    if no_verify and keyring is not None:
+        raise MagpkgError("--no-verify and --keyring contradict one another", "give one of them")
+    return Trust(None if no_verify else find_keyring(keyring), allow_expired)
+
+
+def manifest(given: "Inputs") -> "tuple[Manifest, Evaluated]":
+    """The manifest that the inputs come to, and the evaluation that gave it."""
+    from magpkg.debian import LockBeside
+    from magpkg.evaluate import evaluate
+    from magpkg.manifest import read_manifest
+    from magpkg.package import PackageGraph
+
+    graph = PackageGraph()
+    evaluated = evaluate(given, graph)
+    names = LockBeside(evaluated.directory, evaluated.sources)
+    return read_manifest(evaluated.value, graph, names), evaluated
 
 
 def store(environment: Mapping[str, str]) -> Store:

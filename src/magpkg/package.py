@@ -2,7 +2,7 @@
 
 import heapq
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from magpkg.digest import PACKAGE_TAG, digest
@@ -130,7 +130,9 @@ class PackageGraph:
     objects are definitions in place, up to `PLAIN_NODES_MAX` of them, since they come without sharing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, late: Callable[[str], Package | None] = lambda _: None) -> None:
+        """`late` is asked for the package of a reference whose key was not registered."""
+        self._late = late
         self._registered: dict[str, Package] = {}
         self._plain_nodes = 0
         self._open: list[tuple[int, str]] = []
@@ -178,10 +180,11 @@ class PackageGraph:
             hint = "a package made with magpkg.package is varied with .override({ ... })"
             raise MagpkgError(f"{where}: fields added to a package have no effect: {extra}", hint)
         key = value[REFERENCE_FIELD]
-        if not isinstance(key, str) or key not in self._registered:
+        package = (self._registered.get(key) or self._late(key)) if isinstance(key, str) else None
+        if package is None:
             hint = "packages come from magpkg.package({ ... }) in this evaluation"
             raise MagpkgError(f"{where}: refers to an unknown package {shown(key)}", hint)
-        return self._registered[key]
+        return package
 
     def _enter(self, value: object, name: str) -> None:
         if any(open_id == id(value) for open_id, _ in self._open):

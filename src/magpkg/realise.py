@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -50,9 +50,20 @@ def realise(closure: Sequence[Package], builder: Builder, fetcher: Fetcher, repo
     missing = missing_packages(closure, builder.store)
     if not missing:
         return
-    fetcher.fetch_all((Wanted(source, package.name) for package in missing for source in package.fetch), report)
+    fetcher.fetch_all(_sources(missing), report)
     report(f"making {len(missing)} package{'s' if len(missing) > 1 else ''}")
     _build_all(missing, builder)
+
+
+def fetch_missing(closure: Sequence[Package], store: Store, fetcher: Fetcher, report: Callable[[str], None]) -> None:
+    """Fetch what `realise` would, and make nothing: afterwards it needs no network."""
+    fetcher.fetch_all(_sources(missing_packages(closure, store)), report)
+
+
+def _sources(packages: Iterable[Package]) -> Iterator[Wanted]:
+    for package in packages:
+        for source in package.fetch:
+            yield Wanted(source, package.name)
 
 
 def _build_all(missing: Mapping[Package, Sequence[Package]], builder: Builder) -> None:

@@ -23,6 +23,7 @@ class Store:
         self.fetch_directory = f"{root}/fetch"
         self.packages_directory = f"{root}/pkgs"
         self.venv_directory = f"{root}/venv"
+        self.suite_directory = f"{root}/suites"
         self.tmp_directory = f"{root}/tmp"  # noqa: S108 - below the store, not the system's
 
     def fetched(self, sha256: str) -> str:
@@ -49,7 +50,13 @@ class Store:
         """Make the store's directories, for their owner alone."""
         try:
             os.makedirs(self.root, 0o700, exist_ok=True)
-            for path in (self.fetch_directory, self.packages_directory, self.venv_directory, self.tmp_directory):
+            for path in (
+                self.fetch_directory,
+                self.packages_directory,
+                self.venv_directory,
+                self.suite_directory,
+                self.tmp_directory,
+            ):
                 with suppress(FileExistsError):
                     os.mkdir(path, 0o755)
         except OSError as error:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from magpkg import sandbox
 from magpkg.environment import sandbox_environment
@@ -15,6 +16,9 @@ from magpkg.package import Package
 from magpkg.store import Store
 from magpkg.view import NOT_EXECUTABLE, Files, View
 
+if TYPE_CHECKING:
+    from magpkg.transport import Transport
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -26,11 +30,10 @@ class Host:
     jobs: int
 
 
-def ensure(manifest: Manifest, store: Store, host: Host, base: str, report: Callable[[str], None]) -> tuple[str, int]:
-    """Make the manifest's venv if the store lacks it; returns its path and a descriptor that keeps it there.
-
-    `base` is the directory that relative paths in package urls are seen from.
-    """
+def ensure(
+    manifest: Manifest, store: Store, host: Host, transport: "Transport", report: Callable[[str], None]
+) -> tuple[str, int]:
+    """Make the manifest's venv if the store lacks it; returns its path and a descriptor that keeps it there."""
     closure = manifest.closure()
     path = store.venv(venv_hash(closure, manifest.fs_entries))
     while True:
@@ -40,7 +43,7 @@ def ensure(manifest: Manifest, store: Store, host: Host, base: str, report: Call
         store.prepare()
         with store.exclusive(path):
             if not os.path.isdir(path):
-                _make(manifest, closure, store, host, base, report, path)
+                _make(manifest, closure, store, host, transport, report, path)
 
 
 def _make(
@@ -48,7 +51,7 @@ def _make(
     closure: tuple[Package, ...],
     store: Store,
     host: Host,
-    base: str,
+    transport: "Transport",
     report: Callable[[str], None],
     path: str,
 ) -> None:
@@ -58,7 +61,7 @@ def _make(
     from magpkg.rootfs import Member, assemble
 
     with store.reading():
-        realise(closure, Builder(store, host.bwrap, host.jobs), Fetcher(store, host.environment, base), report)
+        realise(closure, Builder(store, host.bwrap, host.jobs), Fetcher(store, transport), report)
         with store.workspace("venv") as work:
             os.makedirs(f"{work}/venv/rootfs", 0o755)
             members = [Member(package, store.package(package.tree_name)) for package in closure]

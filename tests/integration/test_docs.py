@@ -5,6 +5,7 @@ What a fenced block is shows in its info string, which readers of the rendered p
     bash               run by `bash -euo pipefail` in a project of its own; `# not run: reason` on line 1 exempts it,
                        and CONTRIBUTING.md, which tells how to run this test among others, is only parsed
     jsonnet json yaml  a whole manifest, entered with `true`; also written to the project as magpkg.<language>
+    ... locked         the same, after `magpkg lock`
     ... fragment       fields of a manifest, entered as part of one; `core` and `magpkg` are in scope
     ... file=NAME      written into the project under that name
     text output        what the bash block before it prints, to the letter
@@ -34,6 +35,14 @@ TIMEOUT = 900
 MANIFEST_LANGUAGES = ("jsonnet", "json", "yaml")
 PROJECT_FILES = {"Makefile": "test:\n\t@echo tested\n"}
 SETS_UP = "python3 -m venv"
+PAGES = {
+    "venv": "venv.md",
+    "cleanup": "venv.md",
+    "lock": "lock.md",
+    "search": "lock.md",
+    "fetch": "lock.md",
+    "build": "lock.md",
+}
 FRAGMENT = """
 local magpkg = import 'magpkg/magpkg.libsonnet';
 local core = import 'magpkg/packages/core.libsonnet';
@@ -176,6 +185,8 @@ def test_manifest(block: Block, project: Path, store: Path) -> None:
     fill(project, block)
     assert block.file is not None
     (project / block.file).write_text(block.text, encoding="utf-8")
+    if "locked" in block.words:
+        run(["magpkg", "lock", "-q", "-f", block.file], project, **places(project, store))
     run(["magpkg", "venv", "-q", "-f", block.file, "--", "true"], project, **places(project, store))
 
 
@@ -260,8 +271,8 @@ def anchors(document: Path) -> set[str]:
 
 
 def test_every_option_is_in_the_guide(tmp_path: Path) -> None:
-    guide = (REPOSITORY / "docs/venv.md").read_text(encoding="utf-8")
-    for command in ("venv", "cleanup"):
+    for command, page in PAGES.items():
+        guide = (REPOSITORY / "docs" / page).read_text(encoding="utf-8")
         for option in re.findall(
             r"^  .*?(--[a-z-]+)", run(["magpkg", command, "--help"], tmp_path).stdout, re.MULTILINE
         ):

@@ -13,6 +13,7 @@ from magpkg.errors import MagpkgError
 from magpkg.fetch import Fetcher, Wanted
 from magpkg.package import Source
 from magpkg.store import Store
+from magpkg.transport import Transport
 from tests.support import certificate, sha256
 
 CONTENT = b"the right content\n" * 1000
@@ -84,7 +85,7 @@ def fetch(
     """Fetch one source and return what was reported."""
     said: list[str] = []
     source = Source("a.tar", wanted, urls)
-    Fetcher(store, env or {}, base).fetch_all([Wanted(source, "zlib")], said.append)
+    Fetcher(store, Transport(env or {}, base)).fetch_all([Wanted(source, "zlib")], said.append)
     return said
 
 
@@ -178,7 +179,7 @@ def test_debian_urls_are_looked_up_at_each_mirror(store: Store, server: Server) 
 def test_one_download_for_packages_that_share_it(store: Store, server: Server) -> None:
     source = Source("a.tar", RIGHT, (f"http://{server.url}/right",))
     other = Source("b.tar", RIGHT, (f"http://{server.url}/right",))
-    Fetcher(store, {}, "/").fetch_all([Wanted(source, "a"), Wanted(other, "b")], lambda _: None)
+    Fetcher(store, Transport({}, "/")).fetch_all([Wanted(source, "a"), Wanted(other, "b")], lambda _: None)
     assert server.asked == ["/right"]
 
 

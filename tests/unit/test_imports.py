@@ -13,15 +13,16 @@ SOURCES = {path.stem: path for path in pathlib.Path(magpkg.__file__).parent.glob
 ROWS = (
     ("__main__",),
     ("start",),
-    ("cli", "cli_cleanup", "cli_venv"),
+    ("cli", "cli_build", "cli_cleanup", "cli_fetch", "cli_lock", "cli_search", "cli_venv"),
     ("options", "terminal"),
-    ("venv",),
-    ("cleanup", "realise"),
+    ("locking", "venv"),
+    ("cleanup", "realise", "suite"),
     ("build",),
-    ("fetch", "rootfs"),
-    ("evaluate", "sandbox"),
+    ("fetch", "index", "release", "resolve", "rootfs", "signature"),
+    ("evaluate", "sandbox", "transport", "wanted"),
     ("debian", "manifest", "store", "view"),
-    ("archive", "fsentry", "mirror", "mount", "package", "tree"),
+    ("candidate", "sources"),
+    ("archive", "fsentry", "lockfile", "mirror", "mount", "package", "tree"),
     ("digest", "field"),
     # What a warm launch imports, and nothing above.
     ("launch", "plan"),
@@ -30,7 +31,9 @@ ROWS = (
     ("__init__",),
 )
 LEVEL = {name: level for level, names in enumerate(ROWS) for name in names}
-ONLY_THE_COMMAND_LINE = {"start", "cli", "cli_venv", "cli_cleanup", "options", "terminal", "__main__"}
+ONLY_THE_COMMAND_LINE = {"start", "options", "terminal", "__main__"} | {
+    name for name in SOURCES if name.startswith("cli")
+}
 
 
 def imported(name: str) -> Iterator[str]:

@@ -1,7 +1,12 @@
 // Packages of a Debian suite, pinned in a lock file: local debian = import 'magpkg/debian.libsonnet';
 {
   // lockset(text) gives an object of packages by Debian name:
-  //   local packages = debian.lockset(importstr 'debian.lock.json'); { packages: [packages.git] }
-  // A lock is data, not a program: it is read outside Jsonnet, however many packages it pins.
-  lockset(text):: std.native('magpkg.lockset')(text),
+  //   local packages = debian.lockset(importstr 'debian.lock.json');
+  //   { packages: packages.base + [packages.git] }
+  // A lock is data, not a program: it is read outside Jsonnet, however many packages it pins. While `magpkg lock` finds
+  // out what a manifest wants, the object has every package of the suite.
+  lockset(text):: std.native('magpkg.lockset')(text) {
+    // What people expect to find on any machine: a shell, the everyday commands, /etc/protocols, the CA bundle.
+    base:: [self[name] for name in import 'magpkg/packages/base.json'],
+  },
 }

@@ -1,0 +1,46 @@
+"""`magpkg build`."""
+
+import os
+
+import click
+
+from magpkg import launch, options
+from magpkg.terminal import speaker
+
+
+@click.command()
+@options.manifest_options
+@click.option("--jobs", type=click.IntRange(min=1), help="Make at most this many packages at once; default: cores.")
+@options.offline_option
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+def build(
+    expression: str | None,
+    file: str | None,
+    jpath: tuple[str, ...],
+    ext_str: tuple[str, ...],
+    tla_str: tuple[str, ...],
+    jobs: int | None,
+    offline: bool,
+    quiet: bool,
+    debug: bool,
+) -> None:
+    """Make the package trees of a manifest, and start nothing.
+
+    Prints where the tree of each package that the manifest names is, one a line, in the manifest's order.
+    """
+    from magpkg.build import Builder
+    from magpkg.fetch import Fetcher
+    from magpkg.realise import realise
+    from magpkg.transport import Transport
+
+    environment = dict(os.environ)
+    store = options.store(environment)
+    manifest, evaluated = options.manifest(options.inputs(expression, file, jpath, ext_str, tla_str))
+    bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
+    builder = Builder(store, bwrap, jobs or len(os.sched_getaffinity(0)))
+    fetcher = Fetcher(store, Transport(environment, evaluated.directory, offline=offline))
+    with store.reading():
+        realise(manifest.closure(), builder, fetcher, speaker(quiet=quiet))
+    for package in manifest.packages:
+        click.echo(store.package(package.tree_name))

@@ -1,0 +1,41 @@
+"""`magpkg fetch`."""
+
+import os
+
+import click
+
+from magpkg import options
+from magpkg.terminal import say, speaker
+
+
+@click.command()
+@options.manifest_options
+@options.offline_option
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+def fetch(
+    expression: str | None,
+    file: str | None,
+    jpath: tuple[str, ...],
+    ext_str: tuple[str, ...],
+    tla_str: tuple[str, ...],
+    offline: bool,
+    quiet: bool,
+    debug: bool,
+) -> None:
+    """Download what a manifest's venv is made from, and make nothing.
+
+    Afterwards `magpkg build` and `magpkg venv` with the same manifest need no network, which --offline promises them.
+    """
+    from magpkg.fetch import Fetcher
+    from magpkg.realise import fetch_missing
+    from magpkg.transport import Transport
+
+    environment = dict(os.environ)
+    store = options.store(environment)
+    manifest, evaluated = options.manifest(options.inputs(expression, file, jpath, ext_str, tla_str))
+    fetcher = Fetcher(store, Transport(environment, evaluated.directory, offline=offline))
+    with store.reading():
+        fetch_missing(manifest.closure(), store, fetcher, speaker(quiet=quiet))
+    if not quiet:
+        say("everything that the manifest needs is in the store")

@@ -1,0 +1,161 @@
+"""`magpkg lock`."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import click
+
+from magpkg import options
+from magpkg.debian import base_names
+from magpkg.errors import MagpkgError
+from magpkg.evaluate import Inputs, evaluate
+from magpkg.lockfile import LOCK_NAME, Lock, Pin, changes, load_lock, lock_text, not_locked, save_lock
+from magpkg.locking import make_lock, revisit, scope, visit
+from magpkg.manifest import read_manifest
+from magpkg.package import PackageGraph
+from magpkg.sources import MANIFEST_NAMES, Sources, find_manifest
+from magpkg.suite import Suites, forget_replaced
+from magpkg.terminal import say, speaker
+from magpkg.transport import Transport
+from magpkg.wanted import WantedNames
+
+
+@click.command()
+@options.manifest_options
+@options.scope_options
+@click.option("-o", "--output", help=f"The lock file; default: {LOCK_NAME} beside the manifest.")
+@click.option("--recommends", is_flag=True, help="Lock recommended packages, too, where there are any.")
+@click.option("--upgrade", is_flag=True, help="Move the pins of NAMES, else all pins, to what the suites have now.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 where the lock lacks what is wanted.")
+@options.trust_options
+@options.offline_option
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@click.argument("names", nargs=-1)
+def lock(
+    expression: str | None,
+    file: str | None,
+    jpath: tuple[str, ...],
+    ext_str: tuple[str, ...],
+    tla_str: tuple[str, ...],
+    suite: tuple[str, ...],
+    component: tuple[str, ...],
+    arch: str | None,
+    output: str | None,
+    recommends: bool,
+    upgrade: bool,
+    check: bool,
+    keyring: str | None,
+    no_verify: bool,
+    allow_expired: bool,
+    offline: bool,
+    quiet: bool,
+    debug: bool,
+    names: tuple[str, ...],
+) -> None:
+    """Pin the Debian packages that a manifest wants, or NAMES, with all that they depend on.
+
+    Without NAMES, -e or -f the manifest is the nearest magpkg.jsonnet, magpkg.json or magpkg.yaml. Pins that the lock
+    has already stay where they are as long as the suites still have them; --upgrade moves them.
+    """
+    given = options.inputs(expression, file, jpath, ext_str, tla_str)
+    source = _source(given, () if upgrade else names, upgrade=upgrade)
+    path = output or os.path.join(source.directory, LOCK_NAME)
+    old = load_lock(path)
+    where = scope(suite, component, arch, old)
+    environment = dict(os.environ)
+    store = options.store(environment)
+    suites = Suites(store, Transport(environment, os.getcwd(), offline=offline or check), speaker(quiet=quiet))
+    trust = options.trust(keyring, no_verify, allow_expired)
+    if check:
+        _check(path, old, lambda lock: source.wanted(path, lambda: _on_offer(suites, lock)))
+        return
+    market = visit(suites, where, trust)
+    wanted = source.wanted(path, lambda: market.universe.names() | set(old.pins if old else ()))
+    if not wanted and old is not None and upgrade:
+        wanted = set(old.names)
+    if not wanted:
+        hint = f"name packages in the manifest (docs/lock.md), or as arguments: magpkg lock NAME... -o {LOCK_NAME}"
+        raise MagpkgError(f"nothing to lock: {source.label} wants no package of {path}", hint)
+    new = make_lock(market, wanted, _held(old, names, upgrade=upgrade), recommends=recommends)
+    if old is None or lock_text(old) != lock_text(new):
+        save_lock(path, new)
+    forget_replaced(store)
+    _report(path, old, new, quiet=quiet)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where the names to lock come from: a manifest, or the command line."""
+
+    inputs: Inputs | None
+    names: tuple[str, ...]
+    directory: str
+    label: str
+
+    def wanted(self, path: str, offered: Callable[[], Iterable[str]]) -> set[str]:
+        """The names that are wanted of the lock at `path`; the base, which every lock has, is not among them."""
+        if self.inputs is None:
+            return set(self.names)
+        stand_in = WantedNames(path, offered)
+        graph = PackageGraph(stand_in.referred)
+        read_manifest(evaluate(self.inputs, graph, stand_in).value, graph, stand_in)
+        return stand_in.names - set(base_names())
+
+
+def _source(given: Inputs, names: tuple[str, ...], *, upgrade: bool) -> _Source:
+    if given.expression is not None or given.file is not None:
+        if names:
+            raise MagpkgError("names and a manifest both say what to lock", "give one of them")
+        directory = os.path.dirname(os.path.abspath(given.file)) if given.file else os.getcwd()
+        return _Source(given, (), directory, given.file or "the expression")
+    if names:
+        return _Source(None, names, os.getcwd(), "the command line")
+    try:
+        found = find_manifest(os.getcwd(), Sources())
+    except MagpkgError:
+        if upgrade:
+            return _Source(None, (), os.getcwd(), "the command line")
+        hint = "write one, name one with -f FILE, or name packages: magpkg lock NAME..."
+        raise MagpkgError(f"no {MANIFEST_NAMES[0]} in {os.getcwd()} or above it", hint) from None
+    return _Source(
+        Inputs(None, found, given.import_path, given.external, given.top_level), (), os.path.dirname(found), found
+    )
+
+
+def _held(old: Lock | None, names: tuple[str, ...], *, upgrade: bool) -> dict[str, Pin]:
+    """The pins that are to stay."""
+    if old is None or (upgrade and not names):
+        return {}
+    if upgrade:
+        for name in names:
+            if name not in old.pins:
+                raise not_locked(name, old.pins, "--upgrade")
+    return {name: pin for name, pin in old.pins.items() if not (upgrade and name in names)}
+
+
+def _on_offer(suites: Suites, lock: Lock) -> set[str]:
+    """The names that a manifest may use while it is checked: the lock's, and its suites' if the store has them."""
+    try:
+        market = revisit(suites, scope((), (), None, lock), options.trust(None, False, False))
+    except MagpkgError:
+        return set(lock.pins)
+    return market.universe.names() | set(lock.pins)
+
+
+def _check(path: str, lock: Lock | None, wanted: Callable[[Lock], set[str]]) -> None:
+    if lock is None:
+        raise MagpkgError(f"{path}: there is no such file", "run magpkg lock, which makes it, and commit it")
+    missing = sorted({*wanted(lock), *base_names()} - set(lock.pins))
+    if missing:
+        raise MagpkgError(f"{path}: lacks {', '.join(missing)}", "run magpkg lock and commit the change")
+
+
+def _report(path: str, old: Lock | None, new: Lock, *, quiet: bool) -> None:
+    if quiet:
+        return
+    if old is not None:
+        for line in changes(old.pins, new.pins):
+            click.echo(line)
+    say(f"{path}: {len(new.pins)} packages for {len(new.names)} names")

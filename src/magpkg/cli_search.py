@@ -1,0 +1,63 @@
+"""`magpkg search`."""
+
+import os
+
+import click
+
+from magpkg import options
+from magpkg.index import Match
+from magpkg.terminal import speaker
+
+
+@click.command()
+@options.scope_options
+@options.trust_options
+@options.offline_option
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@click.argument("word")
+def search(
+    suite: tuple[str, ...],
+    component: tuple[str, ...],
+    arch: str | None,
+    keyring: str | None,
+    no_verify: bool,
+    allow_expired: bool,
+    offline: bool,
+    quiet: bool,
+    debug: bool,
+    word: str,
+) -> int:
+    """Look for packages with WORD in their name or short description.
+
+    Looked through are the indices that the last `magpkg lock` left in the store; where there are none they are
+    fetched. Without --suite the suites are those of the lock in the working directory, else bookworm. The exit status
+    is 1 where nothing is found.
+    """
+    from magpkg.lockfile import LOCK_NAME, load_lock
+    from magpkg.locking import scope
+    from magpkg.suite import Suites
+    from magpkg.transport import Transport
+
+    environment = dict(os.environ)
+    transport = Transport(environment, os.getcwd(), offline=offline)
+    suites = Suites(options.store(environment), transport, speaker(quiet=quiet))
+    where = scope(suite, component, arch, load_lock(LOCK_NAME))
+    found: dict[str, Match] = {}
+    for name in where.suites:
+        release = suites.kept_release(name) or suites.release(name, options.trust(keyring, no_verify, allow_expired))
+        for index in (suites.index(release, part, where.architecture) for part in where.components):
+            for match in index.search(word):
+                found.setdefault(match.name, match)
+    for match in sorted(found.values(), key=lambda match: _rank(match, word.lower())):
+        click.echo(f"{match.name}  {match.version}  {match.description}")
+    return 0 if found else 1
+
+
+def _rank(match: Match, word: str) -> tuple[int, str]:
+    """The name itself first, then names that begin with the word, that have it, and descriptions."""
+    if match.name == word:
+        return 0, match.name
+    if match.name.startswith(word):
+        return 1, match.name
+    return (2 if word in match.name else 3), match.name
