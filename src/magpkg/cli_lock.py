@@ -25,7 +25,9 @@ from magpkg.wanted import WantedNames
 @options.manifest_options
 @options.scope_options
 @click.option("-o", "--output", help=f"The lock file; default: {LOCK_NAME} beside the manifest.")
-@click.option("--recommends", is_flag=True, help="Lock recommended packages, too, where there are any.")
+@click.option(
+    "--recommends/--no-recommends", default=None, help="Lock recommended packages, too; default: as the lock was made."
+)
 @click.option("--upgrade", is_flag=True, help="Move the pins of NAMES, else all pins, to what the suites have now.")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where the lock lacks what is wanted.")
 @options.trust_options
@@ -43,7 +45,7 @@ def lock(
     component: tuple[str, ...],
     arch: str | None,
     output: str | None,
-    recommends: bool,
+    recommends: bool | None,
     upgrade: bool,
     check: bool,
     keyring: str | None,
@@ -62,6 +64,8 @@ def lock(
     given = options.inputs(expression, file, jpath, ext_str, tla_str)
     source = _source(given, () if upgrade else names, upgrade=upgrade)
     path = output or os.path.join(source.directory, LOCK_NAME)
+    if source.inputs is None and not upgrade and output is None:
+        _check_is_no_manifests(path)
     old = load_lock(path)
     where = scope(suite, component, arch, old)
     environment = dict(os.environ)
@@ -78,6 +82,8 @@ def lock(
     if not wanted:
         hint = f"name packages in the manifest (docs/lock.md), or as arguments: magpkg lock NAME... -o {LOCK_NAME}"
         raise MagpkgError(f"nothing to lock: {source.label} wants no package of {path}", hint)
+    if recommends is None:
+        recommends = old is not None and old.recommends
     new = make_lock(market, wanted, _held(old, names, upgrade=upgrade), recommends=recommends)
     if old is None or lock_text(old) != lock_text(new):
         save_lock(path, new)
@@ -122,6 +128,14 @@ def _source(given: Inputs, names: tuple[str, ...], *, upgrade: bool) -> _Source:
     return _Source(
         Inputs(None, found, given.import_path, given.external, given.top_level), (), os.path.dirname(found), found
     )
+
+
+def _check_is_no_manifests(path: str) -> None:
+    """Raise MagpkgError where a manifest beside the lock says what belongs into it: names alone would drop the rest."""
+    manifest = Sources().find(os.path.join(os.path.dirname(path), name) for name in MANIFEST_NAMES)
+    if manifest is not None:
+        hint = "write the names in the manifest and run magpkg lock; or lock them in a file of their own, with -o FILE"
+        raise MagpkgError(f"{path}: is the lock of {manifest}, which says what belongs into it", hint)
 
 
 def _held(old: Lock | None, names: tuple[str, ...], *, upgrade: bool) -> dict[str, Pin]:

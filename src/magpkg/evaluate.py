@@ -190,6 +190,8 @@ class _Evaluation:
         if match is None or not self._locked:
             return None
         name, close = match.group(1), near(match.group(1), sorted(self._locked))
+        if name == "override":
+            return "a package of a lock is as Debian made it; magpkg.package makes one that can be varied"
         asked = f"did you mean {close}?" if close else ""
         if self.stand_in is not None:
             return asked or "the suite has no package of that name"

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from magpkg.errors import MagpkgError
-from magpkg.field import near, read_list, read_object, read_text, required, shown
+from magpkg.field import near, read_bool, read_list, read_object, read_text, required, shown
 
 LOCK_VERSION = 1
 LOCK_NAME = "debian.lock.json"
 """The lock file that a manifest has beside it, unless it says otherwise."""
 
-_LOCK_FIELDS = ("version", "architecture", "suites", "names", "packages")
+_LOCK_FIELDS = ("version", "architecture", "suites", "recommends", "names", "packages")
 _SUITE_FIELDS = ("suite", "components", "date", "inrelease")
 _PIN_FIELDS = ("version", "architecture", "path", "sha256", "size", "depends")
 _DEBIAN_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")  # Debian policy, 5.6.1
@@ -51,6 +51,7 @@ class Lock:
     architecture: str
     suites: tuple[LockedSuite, ...]
     names: tuple[str, ...]
+    recommends: bool = False
     pins: Mapping[str, Pin] = field(default_factory=dict)
 
 
@@ -78,6 +79,7 @@ def read_lock(text: str, where: str = "lock") -> Lock:
         architecture=read_text(fields.get("architecture", "amd64"), f"{where}.architecture"),
         suites=tuple(_read_suite(item, f"{where}.suites[{index}]") for index, item in enumerate(suites)),
         names=_read_texts(fields.get("names", []), f"{where}.names"),
+        recommends=read_bool(fields.get("recommends", False), f"{where}.recommends"),
         pins=pins,
     )
 
@@ -107,6 +109,7 @@ def lock_text(lock: Lock) -> str:
             }
             for suite in lock.suites
         ],
+        **({"recommends": True} if lock.recommends else {}),
         "names": sorted(lock.names),
         "packages": {
             name: {

@@ -66,4 +66,4 @@ def make_lock(market: Market, names: Iterable[str], held: Mapping[str, Pin], *, 
     """
     wanted = tuple(sorted(set(names)))
     pins = resolve(market.universe, {*wanted, *base_names(), FIXUP_TOOLS}, held, companions(), recommends=recommends)
-    return Lock(market.universe.architecture, market.suites, wanted, pins)
+    return Lock(market.universe.architecture, market.suites, wanted, recommends, pins)

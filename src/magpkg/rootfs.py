@@ -71,15 +71,18 @@ def _note_conflict(merge: _Merge, index: int, path: str) -> None:
     later = merge.members[index]
     for earlier in reversed(merge.members[:index]):
         spellings = (path, path.removeprefix("usr/"), f"usr/{path}")  # a merged /usr makes these one place
-        other = next(
-            (f"{earlier.tree}/{name}" for name in spellings if os.path.lexists(f"{earlier.tree}/{name}")), None
-        )
+        other = next((found for name in spellings if _is_file(found := f"{earlier.tree}/{name}")), None)
         if other is None:
             continue
         if not _same(other, f"{later.tree}/{path}") and not _depends(later.package, earlier.package):
             both = f"{earlier.package.name} and {later.package.name}"
             merge.warnings.append(f"/{path}: {both} ship different files; {later.package.name}'s is used")
         return
+
+
+def _is_file(path: str) -> bool:
+    """Whether something is there that is no directory: a link /sbin and a directory /usr/sbin are not at odds."""
+    return os.path.lexists(path) and (os.path.islink(path) or not os.path.isdir(path))
 
 
 def _depends(package: Package, other: Package) -> bool:

@@ -85,6 +85,26 @@ def test_a_jsonnet_manifest_says_what_it_wants_by_using_it(repository: Repositor
     assert json.loads((tmp_path / "debian.lock.json").read_text())["names"] == ["tool"]
 
 
+def test_recommends_are_remembered(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "magpkg.yaml").write_text("packages: [tool]\n")
+    lock = tmp_path / "debian.lock.json"
+    remembered = []
+    for arguments in ([], ["--recommends"], [], ["--no-recommends"]):
+        assert repository.lock(*arguments).returncode == 0
+        remembered.append(json.loads(lock.read_text()).get("recommends", False))
+    assert remembered == [False, True, True, False]
+
+
+def test_names_do_not_replace_what_a_manifest_wants(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "magpkg.yaml").write_text("packages: [tool]\n")
+    assert repository.lock().returncode == 0
+    before = (tmp_path / "debian.lock.json").read_bytes()
+    refused = repository.lock("bash")
+    assert (refused.returncode, "is the lock of" in refused.stderr) == (1, True)
+    assert (tmp_path / "debian.lock.json").read_bytes() == before
+    assert repository.lock("bash", "-o", "own.json").returncode == 0
+
+
 def test_a_changed_release_is_refused(repository: Repository) -> None:
     repository.inrelease.write_bytes(repository.inrelease.read_bytes().replace(b"oldstable", b"newstable"))
     refused = repository.lock("tool")

@@ -83,6 +83,15 @@ def test_a_directory_over_a_symlink_to_one_follows_it(trees: Trees) -> None:
     assert sorted(os.listdir(root / "usr/lib")) == ["a", "b"]
 
 
+def test_the_same_link_again_is_no_conflict_with_the_directory_it_leads_to(trees: Trees) -> None:
+    below = package("below")
+    links = trees.member(below, sbin="-> usr/sbin")
+    files = trees.member(package("files", below), usr__sbin__a="A")
+    again = trees.member(package("links", below), sbin="-> usr/sbin")
+    _, warnings = trees.assembled(links, files, again)
+    assert warnings == ()
+
+
 def test_a_tree_cannot_write_outside_of_the_root(trees: Trees) -> None:
     outside = trees.directory / "outside"
     outside.mkdir()
