@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from magpkg import tree
 from magpkg.errors import MagpkgError
-from magpkg.store import Store, abandoned
+from magpkg.store import BESIDE, Store, abandoned
 
 VENV, PACKAGE, FETCHED, LEFTOVER = "venv", "package", "fetched", "leftover"
 _DAY = 86400.0
@@ -94,7 +94,9 @@ class _Run:
                 if not free:
                     self.busy.append(name)
                 elif self._store.last_use(path) < self._oldest:
-                    self._note(VENV, name, used, self._retire(path))
+                    self._note(
+                        VENV, name, used, self._retire(path) + self._freed(f"{self._store.origins_directory}/{name}")
+                    )
 
     def _forget_plans(self) -> None:
         """Remove cached plans; one that is still of use is made again by the next launch."""
@@ -110,7 +112,7 @@ class _Run:
             if name not in needed:
                 with self._going_on(PACKAGE, name):
                     path = self._store.package(name)
-                    self._note(PACKAGE, name, used, self._retire(path) + self._freed(f"{path}.log"))
+                    self._note(PACKAGE, name, used, self._retire(path))
 
     def _remove_downloads(self) -> None:
         for directory in (self._store.fetch_directory, self._store.suite_directory):
@@ -131,8 +133,7 @@ class _Run:
 
     def _old(self, directory: str) -> Iterator[tuple[str, float]]:
         """The published names in `directory` whose last use is too long ago, with that time; strays of a lock too."""
-        names = {name.removesuffix(".lock") for name in _listed(directory) if not name.endswith(".log")}
-        for name in sorted(names):
+        for name in self._store.names(directory):
             used = self._store.last_use(f"{directory}/{name}")
             if used < self._oldest:
                 yield name, used
@@ -144,8 +145,9 @@ class _Run:
         with self._store.workspace("cleanup") as work:
             with suppress(FileNotFoundError):
                 os.rename(path, f"{work}/retired")
-            with suppress(FileNotFoundError):
-                os.unlink(f"{path}.lock")
+            for ending in BESIDE:
+                with suppress(FileNotFoundError):
+                    os.unlink(f"{path}{ending}")
             return tree.remove(f"{work}/retired")
 
     def _freed(self, path: str) -> int:

@@ -27,6 +27,12 @@ _COMMANDS = {
     "build": "magpkg.cli_build:build",
     "lock": "magpkg.cli_lock:lock",
     "search": "magpkg.cli_search:search",
+    "show": "magpkg.cli_show:show",
+    "tree": "magpkg.cli_tree:tree",
+    "why": "magpkg.cli_tree:why",
+    "graph": "magpkg.cli_tree:graph",
+    "list": "magpkg.cli_list:list_venvs",
+    "du": "magpkg.cli_list:du",
     "cleanup": "magpkg.cli_cleanup:cleanup",
 }
 

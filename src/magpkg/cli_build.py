@@ -1,11 +1,15 @@
 """`magpkg build`."""
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from magpkg import launch, options
 from magpkg.terminal import speaker
+
+if TYPE_CHECKING:
+    from magpkg.evaluate import Inputs
 
 
 @click.command()
@@ -15,11 +19,7 @@ from magpkg.terminal import speaker
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
 def build(
-    expression: str | None,
-    file: str | None,
-    jpath: tuple[str, ...],
-    ext_str: tuple[str, ...],
-    tla_str: tuple[str, ...],
+    given: "Inputs",
     jobs: int | None,
     offline: bool,
     quiet: bool,
@@ -36,7 +36,7 @@ def build(
 
     environment = dict(os.environ)
     store = options.store(environment)
-    manifest, evaluated = options.manifest(options.inputs(expression, file, jpath, ext_str, tla_str))
+    manifest, evaluated = options.manifest(given)
     bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
     builder = Builder(store, bwrap, jobs or len(os.sched_getaffinity(0)))
     fetcher = Fetcher(store, Transport(environment, evaluated.directory, offline=offline))

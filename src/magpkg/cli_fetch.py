@@ -1,11 +1,15 @@
 """`magpkg fetch`."""
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from magpkg import options
 from magpkg.terminal import say, speaker
+
+if TYPE_CHECKING:
+    from magpkg.evaluate import Inputs
 
 
 @click.command()
@@ -14,11 +18,7 @@ from magpkg.terminal import say, speaker
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
 def fetch(
-    expression: str | None,
-    file: str | None,
-    jpath: tuple[str, ...],
-    ext_str: tuple[str, ...],
-    tla_str: tuple[str, ...],
+    given: "Inputs",
     offline: bool,
     quiet: bool,
     debug: bool,
@@ -33,7 +33,7 @@ def fetch(
 
     environment = dict(os.environ)
     store = options.store(environment)
-    manifest, evaluated = options.manifest(options.inputs(expression, file, jpath, ext_str, tla_str))
+    manifest, evaluated = options.manifest(given)
     fetcher = Fetcher(store, Transport(environment, evaluated.directory, offline=offline))
     with store.reading():
         fetch_missing(manifest.closure(), store, fetcher, speaker(quiet=quiet))

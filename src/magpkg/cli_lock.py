@@ -36,11 +36,7 @@ from magpkg.wanted import WantedNames
 @click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
 @click.argument("names", nargs=-1)
 def lock(
-    expression: str | None,
-    file: str | None,
-    jpath: tuple[str, ...],
-    ext_str: tuple[str, ...],
-    tla_str: tuple[str, ...],
+    given: Inputs,
     suite: tuple[str, ...],
     component: tuple[str, ...],
     arch: str | None,
@@ -61,7 +57,6 @@ def lock(
     Without NAMES, -e or -f the manifest is the nearest magpkg.jsonnet, magpkg.json or magpkg.yaml. Pins that the lock
     has already stay where they are as long as the suites still have them; --upgrade moves them.
     """
-    given = options.inputs(expression, file, jpath, ext_str, tla_str)
     source = _source(given, () if upgrade else names, upgrade=upgrade)
     path = output or os.path.join(source.directory, LOCK_NAME)
     if source.inputs is None and not upgrade and output is None:

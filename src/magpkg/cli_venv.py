@@ -14,6 +14,7 @@ from magpkg.store import Store
 from magpkg.terminal import say, speaker
 
 if TYPE_CHECKING:
+    from magpkg.evaluate import Inputs
     from magpkg.sources import Sources
 
 
@@ -25,11 +26,7 @@ if TYPE_CHECKING:
 @click.option("--debug", is_flag=True, help="Show bwrap's command line, and tracebacks of errors.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def venv(
-    expression: str | None,
-    file: str | None,
-    jpath: tuple[str, ...],
-    ext_str: tuple[str, ...],
-    tla_str: tuple[str, ...],
+    given: "Inputs",
     jobs: int | None,
     offline: bool,
     quiet: bool,
@@ -45,15 +42,15 @@ def venv(
     from magpkg.transport import Transport
     from magpkg.venv import Host, check_command, draw, ensure, find_shell
 
-    inputs = options.inputs(expression, file, jpath, ext_str, tla_str)
     environment = dict(os.environ)
     store = options.store(environment)
     directory = options.working_directory(environment)
-    manifest, evaluated = options.manifest(inputs)
+    manifest, evaluated = options.manifest(given)
     bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
     host = Host(environment, directory, bwrap, jobs or len(os.sched_getaffinity(0)))
     transport = Transport(environment, evaluated.directory, offline=offline)
     path, held = ensure(manifest, store, host, transport, speaker(quiet=quiet))
+    store.note_origin(os.path.basename(path), evaluated.origin)
     files = RecordingFiles(path)
     sandbox, view = draw(manifest, f"{path}/rootfs", host, files)
     answers = files.answers()
@@ -61,7 +58,7 @@ def venv(
     words = list(command) or [shell]
     if debug:
         say(sandbox.shown_command(bwrap, words))
-    elif not inputs.external and not inputs.top_level:
+    elif not given.external and not given.top_level:
         kept = Plan(bwrap, path, sandbox.directory, shell, sandbox.options, manifest.env_keep, manifest.env_set)
         _keep_plan(store, kept, command, evaluated.sources, answers)
     check_command(view, sandbox, words)

@@ -46,9 +46,13 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """An evaluation's plain value, the directory that relative paths in it are seen from, and what it came from."""
+    """An evaluation's plain value, what it came from, and the directory that relative paths in it are seen from.
+
+    `origin` is the manifest's file, or says that there is none.
+    """
 
     value: object
+    origin: str
     directory: str
     sources: Sources
 
@@ -72,7 +76,8 @@ def evaluate(inputs: Inputs, graph: PackageGraph, stand_in: LockStandIn | None =
     sources = Sources()
     jsonnet = _Evaluation(inputs, graph, sources, stand_in)
     if inputs.expression is not None:
-        return Evaluated(jsonnet.run("<expression>", inputs.expression), os.getcwd(), sources)
+        value = jsonnet.run("<expression>", inputs.expression)
+        return Evaluated(value, f"an expression in {os.getcwd()}", os.getcwd(), sources)
     path = inputs.file or find_manifest(os.getcwd(), sources)
     text = sources.read_text(path)
     if path.endswith((".yaml", ".yml")):
@@ -81,7 +86,8 @@ def evaluate(inputs: Inputs, graph: PackageGraph, stand_in: LockStandIn | None =
         value = _parse_json(path, text)
     else:
         value = jsonnet.run(os.path.abspath(path), text)
-    return Evaluated(value, os.path.dirname(os.path.abspath(path)), sources)
+    path = os.path.abspath(path)
+    return Evaluated(value, path, os.path.dirname(path), sources)
 
 
 @dataclass

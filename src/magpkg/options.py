@@ -1,8 +1,9 @@
 """The options that several commands share, and what they stand for. Part of the command line."""
 
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
 
@@ -19,7 +20,19 @@ _Command = TypeVar("_Command", bound=Callable[..., object])
 
 
 def manifest_options(command: _Command) -> _Command:
-    """The options that say which manifest is meant; see `inputs`."""
+    """The options that say which manifest is meant; the command gets the evaluation that they ask for as `given`."""
+
+    @functools.wraps(command)
+    def call(
+        expression: str | None,
+        file: str | None,
+        jpath: tuple[str, ...],
+        ext_str: tuple[str, ...],
+        tla_str: tuple[str, ...],
+        **others: object,
+    ) -> object:
+        return command(given=_inputs(expression, file, jpath, ext_str, tla_str), **others)
+
     options = (
         click.option("-e", "--expression", help="Evaluate this Jsonnet expression as the manifest."),
         click.option("-f", "--file", help="Read the manifest from this .jsonnet, .json, .yaml or .yml file."),
@@ -29,12 +42,13 @@ def manifest_options(command: _Command) -> _Command:
         click.option("-V", "--ext-str", multiple=True, help="Set an external variable: NAME=TEXT, or NAME."),
         click.option("--tla-str", multiple=True, help="Set a top-level argument: NAME=TEXT, or NAME."),
     )
+    decorated: Callable[..., object] = call
     for option in reversed(options):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return cast("_Command", decorated)
 
 
-def inputs(
+def _inputs(
     expression: str | None,
     file: str | None,
     jpath: Sequence[str],
@@ -48,6 +62,11 @@ def inputs(
         raise MagpkgError("-e and -f both name a manifest", "give one of them")
     external, top_level = _pairs(ext_str, "--ext-str"), _pairs(tla_str, "--tla-str")
     return Inputs(expression, file, tuple(jpath[::-1]), external, top_level)
+
+
+def json_option(command: _Command) -> _Command:
+    """The option that asks for JSON: one object, whose `version` changes when a field changes its meaning."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")(command)
 
 
 def offline_option(command: _Command) -> _Command:

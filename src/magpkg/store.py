@@ -14,6 +14,9 @@ from contextlib import contextmanager, suppress
 from magpkg import tree
 from magpkg.errors import MagpkgError
 
+BESIDE = (".lock", ".log")
+"""The endings of files that lie beside a published path and go with it: lock and stamp, build log."""
+
 
 class Store:
     """Paths and locks below one root directory; making one touches nothing on disk."""
@@ -24,6 +27,7 @@ class Store:
         self.packages_directory = f"{root}/pkgs"
         self.venv_directory = f"{root}/venv"
         self.suite_directory = f"{root}/suites"
+        self.origins_directory = f"{root}/origins"
         self.tmp_directory = f"{root}/tmp"  # noqa: S108 - below the store, not the system's
 
     def fetched(self, sha256: str) -> str:
@@ -46,6 +50,31 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
+    def names(self, directory: str) -> list[str]:
+        """The names published in a directory of the store, sorted; one of which only a file beside is left, too."""
+        try:
+            listed = os.listdir(directory)
+        except FileNotFoundError:
+            return []
+        endings = {name: next((ending for ending in BESIDE if name.endswith(ending)), "") for name in listed}
+        return sorted({name.removesuffix(ending) for name, ending in endings.items()})
+
+    def origins(self, venv_hash: str) -> list[str]:
+        """Where the manifests lie that led to a venv, as far as is known; the last one last."""
+        try:
+            with open(f"{self.origins_directory}/{venv_hash}", encoding="utf-8", errors="surrogateescape") as file:
+                return file.read().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def note_origin(self, venv_hash: str, origin: str) -> None:
+        """Note that the manifest at `origin` led to a venv: for people, so a store that cannot take it does without."""
+        if origin in self.origins(venv_hash):
+            return
+        path = f"{self.origins_directory}/{venv_hash}"
+        with suppress(OSError), open(path, "a", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(f"{origin}\n")
+
     def prepare(self) -> None:
         """Make the store's directories, for their owner alone."""
         try:
@@ -55,6 +84,7 @@ class Store:
                 self.packages_directory,
                 self.venv_directory,
                 self.suite_directory,
+                self.origins_directory,
                 self.tmp_directory,
             ):
                 with suppress(FileExistsError):

@@ -42,6 +42,12 @@ PAGES = {
     "search": "lock.md",
     "fetch": "lock.md",
     "build": "lock.md",
+    "show": "inspect.md",
+    "tree": "inspect.md",
+    "why": "inspect.md",
+    "graph": "inspect.md",
+    "list": "inspect.md",
+    "du": "inspect.md",
 }
 FRAGMENT = """
 local magpkg = import 'magpkg/magpkg.libsonnet';

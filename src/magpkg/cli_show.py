@@ -1,0 +1,72 @@
+"""`magpkg show`: what a manifest comes to."""
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from magpkg import inventory, options
+from magpkg.manifest import Manifest, venv_hash
+from magpkg.mount import Mount
+from magpkg.outline import outline
+from magpkg.terminal import size
+
+if TYPE_CHECKING:
+    from magpkg.evaluate import Inputs
+
+
+@click.command()
+@options.manifest_options
+@click.option("--values", is_flag=True, help="Show the values of environment variables, too; they may be secrets.")
+@options.json_option
+def show(given: "Inputs", values: bool, as_json: bool) -> None:
+    """Show what a manifest comes to: its venv's hash, packages with versions, size, mounts and environment."""
+    manifest, evaluated = options.manifest(given)
+    closure = manifest.closure()
+    name = venv_hash(closure, manifest.fs_entries)
+    store = options.store(os.environ)
+    made = os.path.isdir(store.venv(name))
+    drawn = outline(manifest.packages)
+    facts = {
+        "version": 1,
+        "manifest": evaluated.origin,
+        "hash": name,
+        "rootfs": f"{store.venv(name)}/rootfs",
+        "made": made,
+        "bytes": inventory.usage([store.venv(name)]).total if made else None,
+        "packages": [{"name": drawn.nodes[key].name, "version": drawn.nodes[key].version} for key in drawn.roots],
+        "closure": len(drawn.nodes),
+        "fsEntries": [entry.path for entry in manifest.fs_entries],
+        "mountDefaults": manifest.mount_defaults,
+        "mounts": [_mount(mount) for mount in manifest.mounts],
+        "envKeep": list(manifest.env_keep),
+        "envSet": dict(manifest.env_set) if values else [variable for variable, _ in manifest.env_set],
+    }
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    state = f"made, {size(inventory.usage([store.venv(name)]).total)}" if made else "not made yet"
+    click.echo(f"manifest   {evaluated.origin}")
+    click.echo(f"venv       {name} ({state})")
+    click.echo(f"packages   {len(drawn.roots)}, {len(drawn.nodes)} with all that they need")
+    for key in drawn.roots:
+        click.echo(f"  {drawn.nodes[key]}")
+    _print_entry(manifest, values=values)
+
+
+def _print_entry(manifest: Manifest, *, values: bool) -> None:
+    for entry in manifest.fs_entries:
+        click.echo(f"fsEntry    {entry.path}")
+    click.echo(f"mounts     {len(manifest.mounts)}, {'and' if manifest.mount_defaults else 'without'} the default ones")
+    for mount in manifest.mounts:
+        click.echo(f"  {_mount(mount)}")
+    for name in manifest.env_keep:
+        click.echo(f"envKeep    {name}")
+    for name, value in manifest.env_set:
+        click.echo(f"envSet     {name}={value}" if values else f"envSet     {name}")
+
+
+def _mount(mount: Mount) -> str:
+    source = f" {mount.source}" if mount.is_bind and mount.source != mount.target else ""
+    return f"{mount.type}{source} {mount.target}{' (optional)' if mount.optional else ''}"

@@ -1,0 +1,80 @@
+"""`magpkg tree`, `magpkg why` and `magpkg graph`: the dependencies of a manifest's packages."""
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from magpkg import options
+from magpkg.errors import MagpkgError
+from magpkg.field import near
+from magpkg.outline import Node, Outline, dot_lines, mermaid_lines, outline, tree_lines
+
+if TYPE_CHECKING:
+    from magpkg.evaluate import Inputs
+
+_FORMATS = {"dot": dot_lines, "mermaid": mermaid_lines}
+
+
+@click.command()
+@options.manifest_options
+@options.json_option
+def tree(
+    given: "Inputs",
+    as_json: bool,
+) -> None:
+    """Show the packages of a manifest, each with what it depends on below it."""
+    drawn = _outline(given)
+    if as_json:
+        nodes = {key: _plain(node) | {"depends": list(node.depends)} for key, node in drawn.nodes.items()}
+        click.echo(json.dumps({"version": 1, "roots": list(drawn.roots), "packages": nodes}, indent=2))
+        return
+    for line in tree_lines(drawn):
+        click.echo(line)
+
+
+@click.command()
+@options.manifest_options
+@options.json_option
+@click.argument("package")
+def why(
+    given: "Inputs",
+    as_json: bool,
+    package: str,
+) -> None:
+    """Show why PACKAGE is part of a venv: the shortest path to it from each package that the manifest names."""
+    drawn = _outline(given)
+    found = drawn.named(package)
+    if not found:
+        close = near(package, sorted({node.name for node in drawn.nodes.values()}))
+        raise MagpkgError(f"{package} is not in the closure", f"did you mean {close}?" if close else None)
+    paths = [path for node in found for path in drawn.shortest_paths(node.key)]
+    if as_json:
+        plain = [[_plain(node) for node in path] for path in paths]
+        click.echo(json.dumps({"version": 1, "package": package, "paths": plain}, indent=2))
+        return
+    for path in paths:
+        click.echo(" -> ".join(str(node) for node in path))
+
+
+@click.command()
+@options.manifest_options
+@click.option("--format", "style", type=click.Choice(list(_FORMATS)), default="dot", help="The language to write.")
+def graph(
+    given: "Inputs",
+    style: str,
+) -> None:
+    """Write the graph of a manifest's packages, for graphviz or mermaid to draw."""
+    for line in _FORMATS[style](_outline(given)):
+        click.echo(line)
+
+
+def _outline(
+    given: "Inputs",
+) -> Outline:
+    manifest, _ = options.manifest(given)
+    return outline(manifest.packages)
+
+
+def _plain(node: Node) -> dict[str, object]:
+    return {"name": node.name, "version": node.version, "hash": node.key}
