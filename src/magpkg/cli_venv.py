@@ -3,11 +3,13 @@
 import os
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from magpkg import launch, options
+from magpkg.environment import own_variables
 from magpkg.hostfiles import Answer
 from magpkg.plan import Plan, make_key, plan_path, save, split_command
 from magpkg.store import Store
@@ -40,19 +42,22 @@ def venv(
     """
     from magpkg.hostfiles import RecordingFiles
     from magpkg.transport import Transport
+    from magpkg.user import current_user, user_mounts
     from magpkg.venv import Host, check_command, draw, ensure, find_shell
 
     environment = dict(os.environ)
     store = options.store(environment)
     directory = options.working_directory(environment)
     manifest, evaluated = options.manifest(given)
+    manifest = replace(manifest, env_set=(*own_variables(evaluated.name), *manifest.env_set))
     bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
     host = Host(environment, directory, bwrap, jobs or len(os.sched_getaffinity(0)))
     transport = Transport(environment, evaluated.directory, offline=offline)
     path, held = ensure(manifest, store, host, transport, speaker(quiet=quiet))
     store.note_origin(os.path.basename(path), evaluated.origin)
     files = RecordingFiles(path)
-    sandbox, view = draw(manifest, f"{path}/rootfs", host, files)
+    shown = user_mounts(current_user(environment), store, f"{path}/rootfs") if manifest.mount_defaults else []
+    sandbox, view = draw(manifest, f"{path}/rootfs", host, files, shown)
     answers = files.answers()
     shell = find_shell(view, sandbox)
     words = list(command) or [shell]

@@ -11,9 +11,17 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 DEFAULT_LIBRARY_PATH = "/usr/lib64:/usr/lib:/lib"
+DEFAULT_LOCALE = "C.UTF-8"  # text of any language, and built into the C library since 2.35
+
+_LOCALE = ("LANG", "LC_ALL", "LC_CTYPE")
 
 ALWAYS_KEPT = ("HOME", "TERM")
 """What a shell and a terminal program need to know of the host, where the host has it."""
+
+
+def own_variables(name: str) -> "tuple[tuple[str, str], ...]":
+    """What a command is told of its venv: the name, and that again for the prompt of Debian's bash."""
+    return (("MAGPKG_VENV", name), ("debian_chroot", name))
 
 
 def sandbox_environment(
@@ -25,6 +33,8 @@ def sandbox_environment(
         if name in host:
             environment[name] = host[name]
     environment.update(assigned)
+    if not any(name in environment for name in _LOCALE):
+        environment["LANG"] = DEFAULT_LOCALE
     return environment
 
 

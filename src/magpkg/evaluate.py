@@ -18,7 +18,7 @@ from magpkg import __file__ as package_file
 from magpkg.errors import MagpkgError
 from magpkg.field import near
 from magpkg.package import REFERENCE_FIELD, PackageGraph
-from magpkg.sources import Sources, find_manifest
+from magpkg.sources import MANIFEST_NAMES, Sources, find_manifest
 
 DATA_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(package_file)), "data")
 """What `import 'magpkg/...'` is looked up in last; holds the folder `magpkg`."""
@@ -55,6 +55,12 @@ class Evaluated:
     origin: str
     directory: str
     sources: Sources
+
+    @property
+    def name(self) -> str:
+        """What people call this manifest: its file, or its directory where every project's file has that name."""
+        file = os.path.basename(self.origin) if os.path.isabs(self.origin) else MANIFEST_NAMES[0]
+        return os.path.basename(self.directory) if file in MANIFEST_NAMES else file.partition(".")[0]
 
 
 class LockStandIn(Protocol):

@@ -28,6 +28,7 @@ class Store:
         self.venv_directory = f"{root}/venv"
         self.suite_directory = f"{root}/suites"
         self.origins_directory = f"{root}/origins"
+        self.shown_directory = f"{root}/shown"
         self.tmp_directory = f"{root}/tmp"  # noqa: S108 - below the store, not the system's
 
     def fetched(self, sha256: str) -> str:
@@ -75,6 +76,19 @@ class Store:
         with suppress(OSError), open(path, "a", encoding="utf-8", errors="surrogateescape") as file:
             file.write(f"{origin}\n")
 
+    def keep_text(self, name: str, text: str) -> str:
+        """Keep a small file for sandboxes to show, replacing an earlier one that differs; returns its path."""
+        path = f"{self.shown_directory}/{name}"
+        with suppress(FileNotFoundError), open(path, encoding="utf-8", errors="surrogateescape") as file:
+            if file.read() == text:
+                return path
+        self.prepare()
+        with self.workspace("shown") as work:
+            with open(f"{work}/{name}", "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(text)
+            self.publish(f"{work}/{name}", path)
+        return path
+
     def prepare(self) -> None:
         """Make the store's directories, for their owner alone."""
         try:
@@ -85,6 +99,7 @@ class Store:
                 self.venv_directory,
                 self.suite_directory,
                 self.origins_directory,
+                self.shown_directory,
                 self.tmp_directory,
             ):
                 with suppress(FileExistsError):

@@ -72,9 +72,14 @@ def _make(
             store.publish(f"{work}/venv", path)
 
 
-def draw(manifest: Manifest, rootfs: str, host: Host, files: Files) -> tuple[sandbox.Sandbox, View]:
-    """The sandbox that the manifest asks for on this host, and what paths inside it stand for."""
-    mounts = expand_mounts(manifest.mounts, host)
+def draw(
+    manifest: Manifest, rootfs: str, host: Host, files: Files, own_mounts: Sequence[Mount] = ()
+) -> tuple[sandbox.Sandbox, View]:
+    """The sandbox that the manifest asks for on this host, and what paths inside it stand for.
+
+    `own_mounts` come before the manifest's, which may replace them.
+    """
+    mounts = [*own_mounts, *expand_mounts(manifest.mounts, host)]
     view = sandbox.place_mounts(rootfs, mounts, files, defaults=manifest.mount_defaults)
     environment = sandbox_environment(manifest.env_keep, manifest.env_set, host.environment)
     directory = sandbox.starting_directory(view, host.directory, environment.get("HOME"))

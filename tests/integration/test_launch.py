@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import pwd
 import signal
 import subprocess
 from typing import Any
@@ -92,8 +93,29 @@ def test_the_environment_is_what_the_manifest_says_and_nothing_else(magpkg: Magp
         "KEPT": "kept",
         "SET": "a\nb",
         "EMPTY": "",
+        "LANG": "C.UTF-8",
+        "MAGPKG_VENV": os.path.basename(magpkg.directory),
+        "debian_chroot": os.path.basename(magpkg.directory),
         "PWD": magpkg.directory,  # bwrap's own, whatever it is told
     }
+
+
+def test_the_user_has_a_name_inside(magpkg: Magpkg) -> None:
+    said = (
+        magpkg.venv(expression(), "sh", "-c", "id -un; id -gn; ls -ld /etc/passwd; tail -1 /etc/group").checked().stdout
+    )
+    name, group, listed, last = said.splitlines()
+    assert name == pwd.getpwuid(os.getuid()).pw_name
+    assert group in ("root", name)
+    assert f" {name} " in listed
+    assert last == "nogroup:x:65534:"
+
+
+def test_a_users_file_of_the_manifest_wins(magpkg: Magpkg) -> None:
+    own = [{"path": "/etc/passwd", "type": "file", "contents": "me:x:1:1::/:/bin/sh\n"}]
+    assert magpkg.venv(expression(fsEntries=own), "cat", "/etc/passwd").checked().stdout == "me:x:1:1::/:/bin/sh\n"
+    bare = magpkg.venv(expression(mountDefaults=False), "cat", "/etc/passwd").checked()
+    assert bare.stdout == ""
 
 
 def test_no_value_can_be_read_from_a_command_line(magpkg: Magpkg) -> None:

@@ -26,7 +26,7 @@ ROWS = (
         "cli_venv",
     ),
     ("options", "terminal"),
-    ("locking", "venv"),
+    ("locking", "user", "venv"),
     ("cleanup", "inventory", "realise", "suite"),
     ("build",),
     ("fetch", "index", "release", "resolve", "rootfs", "signature"),
