@@ -17,11 +17,13 @@ from magpkg.terminal import say, speaker
 
 if TYPE_CHECKING:
     from magpkg.evaluate import Inputs
+    from magpkg.overrides import Overrides
     from magpkg.sources import Sources
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @options.manifest_options
+@options.entry_options
 @click.option("--jobs", type=click.IntRange(min=1), help="Make at most this many packages at once; default: cores.")
 @options.offline_option
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def venv(
     given: "Inputs",
+    overrides: "Overrides",
     jobs: int | None,
     offline: bool,
     quiet: bool,
@@ -50,6 +53,7 @@ def venv(
     directory = options.working_directory(environment)
     manifest, evaluated = options.manifest(given)
     manifest = replace(manifest, env_set=(*own_variables(evaluated.name), *manifest.env_set))
+    manifest = overrides.applied(manifest, directory)
     bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
     host = Host(environment, directory, bwrap, jobs or len(os.sched_getaffinity(0)))
     transport = Transport(environment, evaluated.directory, offline=offline)
@@ -57,9 +61,9 @@ def venv(
     store.note_origin(os.path.basename(path), evaluated.origin)
     files = RecordingFiles(path)
     shown = user_mounts(current_user(environment), store, f"{path}/rootfs") if manifest.mount_defaults else []
-    sandbox, view = draw(manifest, f"{path}/rootfs", host, files, shown)
+    sandbox, view = draw(manifest, f"{path}/rootfs", host, files, shown, overrides.chdir)
     answers = files.answers()
-    shell = find_shell(view, sandbox)
+    shell = overrides.shell or find_shell(view, sandbox)
     words = list(command) or [shell]
     if debug:
         say(sandbox.shown_command(bwrap, words))

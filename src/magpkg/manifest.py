@@ -64,8 +64,8 @@ def read_manifest(value: object, graph: PackageGraph, names: Names | None = None
     fields = read_object(value, "venv", _FIELDS)
     return Manifest(
         packages=_read_packages(required(fields, "packages", "venv"), graph, names),
-        env_keep=_read_env_keep(_given(fields, "envKeep", [])),
-        env_set=_read_env_set(_given(fields, "envSet", {})),
+        env_keep=read_env_keep(_given(fields, "envKeep", []), "venv.envKeep"),
+        env_set=read_env_set(_given(fields, "envSet", {}), "venv.envSet"),
         mount_defaults=read_bool(_given(fields, "mountDefaults", True), "venv.mountDefaults"),
         mounts=_read_mounts(_given(fields, "mounts", [])),
         fs_entries=read_fs_entries(_given(fields, "fsEntries", []), "venv.fsEntries"),
@@ -95,17 +95,19 @@ def _read_mounts(value: object) -> tuple[Mount, ...]:
     return tuple(read_mount(item, f"venv.mounts[{index}]") for index, item in enumerate(items))
 
 
-def _read_env_keep(value: object) -> tuple[str, ...]:
-    items = read_list(value, "venv.envKeep")
-    return tuple(_read_variable(item, f"venv.envKeep[{index}]") for index, item in enumerate(items))
+def read_env_keep(value: object, where: str) -> tuple[str, ...]:
+    """The names of variables in a list."""
+    items = read_list(value, where)
+    return tuple(_read_variable(item, f"{where}[{index}]") for index, item in enumerate(items))
 
 
-def _read_env_set(value: object) -> tuple[tuple[str, str], ...]:
+def read_env_set(value: object, place: str) -> tuple[tuple[str, str], ...]:
+    """The names and values of an object, by name; errors never show a value."""
     if not isinstance(value, dict):
-        raise MagpkgError(f"venv.envSet: must be an object, got {shown(value)}")
+        raise MagpkgError(f"{place}: must be an object, got {shown(value)}")
     pairs = []
     for name, text in value.items():
-        where = f"venv.envSet.{_read_variable(name, 'venv.envSet')}"
+        where = f"{place}.{_read_variable(name, place)}"
         if isinstance(text, bool | int | float):
             raise MagpkgError(f"{where}: must be a string, got {shown(text)}", f'write "{shown(text)}"')
         # The value may be a secret, so that errors about it must not show it.

@@ -64,6 +64,39 @@ def _inputs(
     return Inputs(expression, file, tuple(jpath[::-1]), external, top_level)
 
 
+def entry_options(command: _Command) -> _Command:
+    """The options that change how a venv is entered, this once; the command gets them as `overrides`."""
+
+    @functools.wraps(command)
+    def call(
+        bind: tuple[str, ...],
+        ro_bind: tuple[str, ...],
+        setenv: tuple[str, ...],
+        keep: tuple[str, ...],
+        chdir: str | None,
+        shell: str | None,
+        **others: object,
+    ) -> object:
+        from magpkg.overrides import Overrides
+
+        return command(overrides=Overrides(bind, ro_bind, setenv, keep, chdir, shell), **others)
+
+    options = (
+        click.option("--bind", multiple=True, metavar="PATH[:TARGET]", help="Show this path of the host, writable."),
+        click.option(
+            "--ro-bind", multiple=True, metavar="PATH[:TARGET]", help="Show this path of the host, read-only."
+        ),
+        click.option("--setenv", multiple=True, metavar="NAME=VALUE", help="Set this variable; no place for secrets."),
+        click.option("--keep", multiple=True, metavar="NAME", help="Take over this variable of the host."),
+        click.option("--chdir", metavar="DIR", help="Start in this directory of the venv."),
+        click.option("--shell", metavar="NAME", help="The shell to start where no command is given."),
+    )
+    decorated: Callable[..., object] = call
+    for option in reversed(options):
+        decorated = option(decorated)
+    return cast("_Command", decorated)
+
+
 def json_option(command: _Command) -> _Command:
     """The option that asks for JSON: one object, whose `version` changes when a field changes its meaning."""
     return click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")(command)

@@ -150,6 +150,15 @@ def _opened_directories(view: View, rootfs: str, files: Files) -> set[str]:
     return opened
 
 
+def chosen_directory(view: View, path: str) -> str:
+    """The directory that the user wants the command to start in; MagpkgError where the venv has no such one."""
+    if not path.startswith("/"):
+        raise MagpkgError(f"--chdir {path}: must be an absolute path inside the venv")
+    if view.resolve(path, f"--chdir {path}").kind not in (DIRECTORY, UNKNOWN):
+        raise MagpkgError(f"--chdir {path}: there is no such directory in the venv")
+    return path
+
+
 def starting_directory(view: View, host_directory: str, home: str | None) -> str:
     """Where the command starts: the host's working directory if it is shown inside, else HOME if there, else /."""
     inside = view.inside_directory(host_directory)

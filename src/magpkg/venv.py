@@ -73,16 +73,24 @@ def _make(
 
 
 def draw(
-    manifest: Manifest, rootfs: str, host: Host, files: Files, own_mounts: Sequence[Mount] = ()
+    manifest: Manifest,
+    rootfs: str,
+    host: Host,
+    files: Files,
+    own_mounts: Sequence[Mount] = (),
+    start: str | None = None,
 ) -> tuple[sandbox.Sandbox, View]:
     """The sandbox that the manifest asks for on this host, and what paths inside it stand for.
 
-    `own_mounts` come before the manifest's, which may replace them.
+    `own_mounts` come before the manifest's, which may replace them; `start` is the directory to start in.
     """
     mounts = [*own_mounts, *expand_mounts(manifest.mounts, host)]
     view = sandbox.place_mounts(rootfs, mounts, files, defaults=manifest.mount_defaults)
     environment = sandbox_environment(manifest.env_keep, manifest.env_set, host.environment)
-    directory = sandbox.starting_directory(view, host.directory, environment.get("HOME"))
+    if start is None:
+        directory = sandbox.starting_directory(view, host.directory, environment.get("HOME"))
+    else:
+        directory = sandbox.chosen_directory(view, start)
     return sandbox.draw(view, rootfs, files, environment, directory), view
 
 

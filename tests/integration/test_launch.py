@@ -118,6 +118,18 @@ def test_a_users_file_of_the_manifest_wins(magpkg: Magpkg) -> None:
     assert bare.stdout == ""
 
 
+def test_options_of_the_moment(magpkg: Magpkg) -> None:
+    pathlib.Path(magpkg.directory, "file").write_text("here")
+    words = ["venv", "-e", expression(), "--ro-bind", ".:/mnt/x", "--chdir", "/mnt/x", "--keep", "KEPT", "--"]
+    for _ in range(2):  # the second time by the cached plan
+        done = magpkg.run(*words, "sh", "-c", "cat file; echo $KEPT; touch file", env={"KEPT": "kept"})
+        assert (done.status, done.stdout) == (1, "herekept\n")
+    refused = magpkg.run("venv", "-e", expression(), "--chdir", "/nowhere", "--", "true")
+    assert (refused.status, "--chdir /nowhere: there is no such directory" in refused.stderr) == (125, True)
+    shell = magpkg.run("venv", "-e", expression(), "--shell", "dash", stdin="echo $0")
+    assert shell.checked().stdout == "dash\n"
+
+
 def test_no_value_can_be_read_from_a_command_line(magpkg: Magpkg) -> None:
     manifest = expression(envSet={"TOKEN": "hush-set"}, envKeep=["KEPT"])
     program = "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null; echo; done; echo $KEPT $TOKEN"

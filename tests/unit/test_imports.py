@@ -30,7 +30,7 @@ ROWS = (
     ("cleanup", "inventory", "realise", "suite"),
     ("build",),
     ("fetch", "index", "release", "resolve", "rootfs", "signature"),
-    ("evaluate", "sandbox", "transport", "wanted"),
+    ("evaluate", "overrides", "sandbox", "transport", "wanted"),
     ("debian", "manifest", "store", "view"),
     ("candidate", "outline", "sources"),
     ("archive", "fsentry", "lockfile", "mirror", "mount", "package", "tree"),
