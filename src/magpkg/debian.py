@@ -10,14 +10,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from magpkg import __file__ as package_file
+from magpkg.alternatives import link_commands, load_alternatives
 from magpkg.candidate import compare
 from magpkg.errors import MagpkgError
-from magpkg.lockfile import LOCK_NAME, Pin, not_locked, read_lock
+from magpkg.lockfile import LOCK_NAME, Lock, Pin, not_locked, read_lock
 from magpkg.mirror import SCHEME
 from magpkg.package import UNTAR, Package, Source, make_package
 from magpkg.sources import Sources
 
 FIXUP_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(package_file)), "data", "magpkg", "fixups")
+
+FIXUP_ENDING = "-fixup"
+"""How the names of packages end that complete others."""
+
+_SCRIPT_START = "#!/bin/busybox sh\nset -e\n"
 
 MERGED_USR = "merged-usr"
 """The fix-up that every package of a set stands on: the links that make /bin, /lib and /sbin parts of /usr."""
@@ -43,8 +49,10 @@ def companions() -> dict[str, tuple[str, ...]]:
 
 def note_data(sources: Sources) -> None:
     """Take down the files that ship with magpkg and that every set's packages depend on."""
-    for path in (_BASE_FILE, FIXUP_DIRECTORY, *(f"{FIXUP_DIRECTORY}/{name}" for name in os.listdir(FIXUP_DIRECTORY))):
-        sources.note(path)
+    sources.note(_BASE_FILE)
+    for directory in (FIXUP_DIRECTORY, f"{FIXUP_DIRECTORY}/inside"):
+        for name in ("", *os.listdir(directory)):
+            sources.note(os.path.join(directory, name))
 
 
 def lockset_packages(text: str, where: str = "lock") -> dict[str, Package]:
@@ -53,10 +61,12 @@ def lockset_packages(text: str, where: str = "lock") -> dict[str, Package]:
     Packages that depend on one another in a circle become one package, which each of their names stands for. Raises
     MagpkgError naming the place in the lock for whatever is wrong with it.
     """
-    pins = read_lock(text, where).pins
+    lock = read_lock(text, where)
+    pins = lock.pins
     made: dict[str, Package] = {}
-    fixups = _Fixups(pins)
-    for circle in _circles(pins):
+    fixups = _Fixups(lock)
+    # The base first, since some fix-ups are made in it.
+    for circle in _circles(pins, [*(name for name in base_names() if name in pins), *sorted(pins)]):
         members = sorted(circle)
         inside = set(members)
         depends = {name for member in members for name in pins[member].depends if name not in inside}
@@ -68,7 +78,7 @@ def lockset_packages(text: str, where: str = "lock") -> dict[str, Package]:
         for name in members:
             made[name] = package
         for name in members:
-            made[name] = fixups.completed(name, made[name])
+            made[name] = fixups.completed(name, made[name], made)
     return made
 
 
@@ -100,33 +110,60 @@ class LockBeside:
 
 
 class _Fixups:
-    """The fix-ups that a set needs, made with the set's own tools."""
+    """The fix-ups that a set needs, made with the set's own packages.
 
-    def __init__(self, pins: Mapping[str, Pin]) -> None:
-        self._available = {name.removesuffix(".sh") for name in os.listdir(FIXUP_DIRECTORY)}
-        self._pins = pins
+    Most are made with busybox alone. Those in the folder `inside` need the package that they complete: they are made in
+    a root of that and of the base.
+    """
+
+    def __init__(self, lock: Lock) -> None:
+        self._scripts = _scripts(FIXUP_DIRECTORY)
+        self._inside_scripts = _scripts(f"{FIXUP_DIRECTORY}/inside")
+        self._alternatives = load_alternatives()
+        self._lock = lock
+        self._pins = lock.pins
 
     def foundation(self) -> list[Package]:
-        return [self._fixup(MERGED_USR, ())]
+        """What every package of the set stands on."""
+        return [self._fixup(MERGED_USR, self._scripts[MERGED_USR], ())]
 
-    def completed(self, name: str, package: Package) -> Package:
+    def completed(self, name: str, package: Package, made: Mapping[str, Package]) -> Package:
         """`package` with the fix-up of the Debian package `name`; itself where there is none."""
-        if name not in self._available or name == MERGED_USR:
+        if name == MERGED_USR:
             return package
-        return make_package(name, UNTAR, (), (package, self._fixup(name, [_source(self._pins[name])])))
+        if name in self._inside_scripts:
+            base = [made[member] for member in base_names() if member in made]
+            fixup = make_package(f"{name}{FIXUP_ENDING}", self._inside_scripts[name], (), (), (package, *base))
+            return make_package(name, UNTAR, (), (package, fixup))
+        pin = self._pins[name]
+        links = self._alternatives.links(name, pin.version, self._lock.architecture)
+        script = self._scripts.get(name, _SCRIPT_START if links else "")
+        if not script:
+            return package
+        script += "".join(f"{line}\n" for line in link_commands(links))
+        return make_package(name, UNTAR, (), (package, self._fixup(name, script, [_source(pin)])))
 
-    def _fixup(self, name: str, sources: Iterable[Source]) -> Package:
-        """The package that the script `<name>.sh` makes; the .deb it completes is at hand as /fetch/<name>.deb."""
+    def _fixup(self, name: str, script: str, sources: Iterable[Source]) -> Package:
+        """The package that the script makes; the .deb that it completes is at hand as /fetch/<name>.deb."""
         if FIXUP_TOOLS not in self._pins:
             raise MagpkgError(f"the lock set has no {FIXUP_TOOLS}, which its fix-ups need", "make the lock anew")
-        with open(f"{FIXUP_DIRECTORY}/{name}.sh", encoding="utf-8") as file:
-            script = file.read().replace("#!/bin/busybox", f"#!{self._busybox()}")
+        script = script.replace("#!/bin/busybox", f"#!{self._busybox()}")
         tools = make_package(FIXUP_TOOLS, UNTAR, [_source(self._pins[FIXUP_TOOLS])])
-        return make_package(f"{name}-fixup", script, sources, (), (tools,))
+        return make_package(f"{name}{FIXUP_ENDING}", script, sources, (), (tools,))
 
     def _busybox(self) -> str:
         # Since trixie the package has its file below /usr, and no link leads there before the fix-up that makes it.
         return "/usr/bin/busybox" if compare(self._pins[FIXUP_TOOLS].version, ">=", "1:1.37") else "/bin/busybox"
+
+
+def _scripts(directory: str) -> dict[str, str]:
+    """The scripts in a directory of fix-ups, by the name of the package that each completes."""
+    scripts = {}
+    for file_name in os.listdir(directory):
+        if file_name.endswith(".sh"):
+            with open(f"{directory}/{file_name}", encoding="utf-8") as file:
+                scripts[file_name.removesuffix(".sh")] = file.read()
+    return scripts
 
 
 def _source(pin: Pin) -> Source:
@@ -138,13 +175,16 @@ def _circle_name(members: list[str]) -> str:
     return "+".join(members) if len(members) <= 2 else f"{members[0]}+{members[1]}+{len(members) - 2}"
 
 
-def _circles(pins: Mapping[str, Pin]) -> Iterator[list[str]]:
-    """The strongly connected components of the dependencies, dependencies first (Tarjan's algorithm, iterative)."""
+def _circles(pins: Mapping[str, Pin], roots: Iterable[str]) -> Iterator[list[str]]:
+    """The strongly connected components of the dependencies, dependencies first (Tarjan's algorithm, iterative).
+
+    They come in the order in which the search from one root after another finds them.
+    """
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
     on_stack: set[str] = set()
-    for root in sorted(pins):
+    for root in roots:
         if root in index:
             continue
         work = [(root, iter(pins[root].depends))]

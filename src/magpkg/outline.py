@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from magpkg.debian import FIXUP_ENDING
 from magpkg.mirror import SCHEME
 from magpkg.package import Package, Source, runtime_closure
 
 _DEBIAN_FILE = re.compile(r"[^/_]+_(?P<version>[^/_]+)_[^/_]+\.deb\Z")
-_FIXUP_ENDING = "-fixup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +129,8 @@ def _parts(package: Package) -> tuple[Package, ...]:
     """What a package with a fix-up consists of; nothing for others."""
     if package.fetch or len(package.run_deps) != 2:
         return ()
-    shipped = [part for part in package.run_deps if not part.name.endswith(_FIXUP_ENDING)]
-    fixups = [part for part in package.run_deps if part.name == f"{package.name}{_FIXUP_ENDING}"]
+    shipped = [part for part in package.run_deps if not part.name.endswith(FIXUP_ENDING)]
+    fixups = [part for part in package.run_deps if part.name == f"{package.name}{FIXUP_ENDING}"]
     return (*shipped, *fixups) if len(shipped) == len(fixups) == 1 else ()
 
 

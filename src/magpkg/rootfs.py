@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from magpkg.debian import FIXUP_ENDING
 from magpkg.fsentry import FsEntry
 from magpkg.package import Package, runtime_closure
 from magpkg.tree import Tree
@@ -74,6 +75,8 @@ def _note_conflict(merge: _Merge, index: int, path: str) -> None:
         other = next((found for name in spellings if _is_file(found := f"{earlier.tree}/{name}")), None)
         if other is None:
             continue
+        if _are_alternatives(earlier.package, later.package):
+            return
         if not _same(other, f"{later.tree}/{path}") and not _depends(later.package, earlier.package):
             both = f"{earlier.package.name} and {later.package.name}"
             merge.warnings.append(f"/{path}: {both} ship different files; {later.package.name}'s is used")
@@ -83,6 +86,11 @@ def _note_conflict(merge: _Merge, index: int, path: str) -> None:
 def _is_file(path: str) -> bool:
     """Whether something is there that is no directory: a link /sbin and a directory /usr/sbin are not at odds."""
     return os.path.lexists(path) and (os.path.islink(path) or not os.path.isdir(path))
+
+
+def _are_alternatives(package: Package, other: Package) -> bool:
+    """Whether what both ship at one path is a choice, as of two editors that both want to be `editor`."""
+    return package.name.endswith(FIXUP_ENDING) and other.name.endswith(FIXUP_ENDING)
 
 
 def _depends(package: Package, other: Package) -> bool:

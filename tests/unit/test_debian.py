@@ -75,16 +75,31 @@ def test_a_package_that_names_itself_is_no_circle() -> None:
 
 
 def test_a_fixup_is_attached_to_its_package_and_built_from_its_deb() -> None:
-    packages = made(gawk=(), top=("gawk",))
-    gawk = packages["gawk"]
-    assert gawk.name == "gawk"
-    assert sorted(names(gawk.run_deps)) == ["gawk", "gawk-fixup"]
-    fixup = next(package for package in gawk.run_deps if package.name == "gawk-fixup")
-    with open(f"{FIXUP_DIRECTORY}/gawk.sh", encoding="utf-8") as file:
+    name = "ca-certificates"
+    packages = made(**{name: (), "top": (name,)})
+    whole = packages[name]
+    assert whole.name == name
+    assert sorted(names(whole.run_deps)) == [name, f"{name}-fixup"]
+    fixup = next(package for package in whole.run_deps if package.name == f"{name}-fixup")
+    with open(f"{FIXUP_DIRECTORY}/{name}.sh", encoding="utf-8") as file:
         assert fixup.build == file.read()
-    assert [source.filename for source in fixup.fetch] == ["gawk.deb"]
+    assert [source.filename for source in fixup.fetch] == [f"{name}.deb"]
     assert names(fixup.build_deps) == ["busybox-static"]
-    assert packages["top"].run_deps == (gawk,)
+    assert packages["top"].run_deps == (whole,)
+
+
+def test_a_fixup_of_links_is_made_from_the_table() -> None:
+    fixup = next(part for part in made(gawk=())["gawk"].run_deps if part.name == "gawk-fixup")
+    assert fixup.build.splitlines()[-2:] == ["ln -s 'gawk' '/out/usr/bin/awk'", "ln -s 'gawk' '/out/usr/bin/nawk'"]
+    assert names(fixup.build_deps) == ["busybox-static"]
+
+
+def test_a_fixup_that_needs_the_package_is_built_with_it_and_the_base() -> None:
+    packages = made(graphviz=(), bash=(), other=())
+    shipped, fixup = sorted(packages["graphviz"].run_deps, key=lambda package: len(package.name))
+    assert sorted(names(fixup.build_deps)) == ["bash", "graphviz"]
+    assert shipped in fixup.build_deps
+    assert fixup.fetch == ()
 
 
 def test_the_order_of_a_lock_does_not_count() -> None:

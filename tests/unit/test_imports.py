@@ -30,10 +30,10 @@ ROWS = (
     ("cleanup", "inventory", "realise", "suite"),
     ("build",),
     ("fetch", "index", "release", "resolve", "rootfs", "signature"),
-    ("evaluate", "overrides", "sandbox", "transport", "wanted"),
+    ("evaluate", "outline", "overrides", "sandbox", "transport", "wanted"),
     ("debian", "manifest", "store", "view"),
-    ("candidate", "outline", "sources"),
-    ("archive", "fsentry", "lockfile", "mirror", "mount", "package", "tree"),
+    ("candidate", "sources"),
+    ("alternatives", "archive", "fsentry", "lockfile", "mirror", "mount", "package", "tree"),
     ("digest", "field"),
     # What a warm launch imports, and nothing above.
     ("launch", "plan"),
