@@ -157,9 +157,9 @@ def _unpacked(packed: bytes, path: str, label: str) -> bytes:
         raw = io.BytesIO(packed)
         opened: IO[bytes] = raw
         if path.endswith(".xz"):
-            opened = lzma.open(raw)
+            opened = lzma.open(raw)  # noqa: SIM115 - in memory
         elif path.endswith(".gz"):
-            opened = cast("IO[bytes]", gzip.open(raw))
+            opened = cast("IO[bytes]", gzip.open(raw))  # noqa: SIM115 - in memory
         content = opened.read(_INDEX_BYTES_MAX + 1)
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise MagpkgError(f"{label}: is damaged: {error}") from error
