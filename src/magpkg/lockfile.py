@@ -137,13 +137,19 @@ def save_lock(path: str, lock: Lock) -> None:
                 file.write(lock_text(lock))
                 file.flush()
                 os.fsync(descriptor)
-            os.chmod(partial, 0o644)
+            os.chmod(partial, 0o666 & ~_umask())
             os.replace(partial, path)
         except BaseException:
             os.unlink(partial)
             raise
     except OSError as error:
         raise MagpkgError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)  # to read it is to set it; files that others make meanwhile are none of this process
+    os.umask(mask)
+    return mask
 
 
 def not_locked(name: str, lock: Mapping[str, object], where: str) -> MagpkgError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from magpkg.errors import MagpkgError
@@ -69,7 +69,7 @@ def read_release(content: bytes, suite: str, sha256: str, label: str) -> Release
             suite=suite,
             sha256=sha256,
             date=fields["Date"],
-            valid_until=parsedate_to_datetime(valid_until) if valid_until else None,
+            valid_until=_moment(valid_until) if valid_until else None,
             # The security suite of old wrote "updates/main".
             components=tuple(item.rpartition("/")[2] for item in fields["Components"].split()),
             architectures=tuple(fields["Architectures"].split()),
@@ -88,3 +88,9 @@ def check_age(release: Release, now: datetime, label: str) -> None:
         message = f"{label}: was valid until {release.valid_until:%Y-%m-%d %H:%M} UTC, so the mirror is out of date"
         hint = "try another mirror; --allow-expired takes it as it is, for mirrors of the past, and may miss fixes"
         raise MagpkgError(message, hint)
+
+
+def _moment(text: str) -> datetime:
+    # "-0000" and no zone at all give a time that cannot be compared; Debian's are in UTC.
+    read = parsedate_to_datetime(text)
+    return read if read.tzinfo else read.replace(tzinfo=UTC)

@@ -2,15 +2,17 @@
 
 import gzip
 import hashlib
+import io
 import lzma
 import mmap
 import os
 import re
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast
+from typing import IO, cast
 
 from magpkg.errors import MagpkgError
 from magpkg.field import shown
@@ -23,6 +25,7 @@ from magpkg.transport import Transport, reason
 
 _SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*(/[A-Za-z0-9][A-Za-z0-9.+~_-]*)*\Z")
 _INRELEASE_BYTES_MAX = 16 << 20
+_INDEX_BYTES_MAX = 512 << 20  # ten times Debian's largest; a few kB of .xz can unpack to any size
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +154,18 @@ def _check_name(suite: str) -> None:
 
 def _unpacked(packed: bytes, path: str, label: str) -> bytes:
     try:
+        raw = io.BytesIO(packed)
+        opened: IO[bytes] = raw
         if path.endswith(".xz"):
-            return lzma.decompress(packed)
-        return gzip.decompress(packed) if path.endswith(".gz") else packed
-    except (OSError, EOFError, lzma.LZMAError) as error:
+            opened = lzma.open(raw)  # noqa: SIM115 - in memory
+        elif path.endswith(".gz"):
+            opened = cast("IO[bytes]", gzip.open(raw))  # noqa: SIM115 - in memory
+        content = opened.read(_INDEX_BYTES_MAX + 1)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise MagpkgError(f"{label}: is damaged: {error}") from error
+    if len(content) > _INDEX_BYTES_MAX:
+        raise MagpkgError(f"{label}: unpacks to more than {_INDEX_BYTES_MAX} bytes")
+    return content
 
 
 def _write(path: str, content: bytes) -> None:
