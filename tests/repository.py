@@ -11,7 +11,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pysequoia
-from pysequoia import ArmorKind, Cert, SignatureMode
+from pysequoia import ArmorKind, SignatureMode, Tsk
 
 from magpkg.debian import base_names
 from tests.support import Magpkg, Outcome, ar_bytes, sha256, tar_bytes
@@ -24,14 +24,13 @@ class Key:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._cert = Cert.generate("Test <test@invalid>")
+        self._secret = Tsk.generate("Test <test@invalid>")
         with open(path, "wb") as file:
-            file.write(bytes(self._cert))
+            file.write(bytes(self._secret.extract_certificate()))
 
     def signed(self, text: bytes) -> bytes:
         """`text` as a cleartext-signed message."""
-        assert self._cert.secrets is not None
-        return pysequoia.sign(self._cert.secrets.signer(), text, mode=SignatureMode.CLEAR)
+        return pysequoia.sign(self._secret.signer(), text, mode=SignatureMode.CLEAR)
 
 
 def signed_by_both(text: bytes, one: Key, other: Key) -> bytes:

@@ -137,11 +137,12 @@ class _Fixups:
             return make_package(name, UNTAR, (), (package, fixup))
         pin = self._pins[name]
         links = self._alternatives.links(name, pin.version, self._lock.architecture)
-        script = self._scripts.get(name, _SCRIPT_START if links else "")
-        if not script:
+        if name not in self._scripts and not links:
             return package
-        script += "".join(f"{line}\n" for line in link_commands(links))
-        return make_package(name, UNTAR, (), (package, self._fixup(name, script, [_source(pin)])))
+        # Links are the same for every version, so that a fix-up of links alone need not be made again for each.
+        sources = [_source(pin)] if name in self._scripts else []
+        script = self._scripts.get(name, _SCRIPT_START) + "".join(f"{line}\n" for line in link_commands(links))
+        return make_package(name, UNTAR, (), (package, self._fixup(name, script, sources)))
 
     def _fixup(self, name: str, script: str, sources: Iterable[Source]) -> Package:
         """The package that the script makes; the .deb that it completes is at hand as /fetch/<name>.deb."""

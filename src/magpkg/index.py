@@ -37,7 +37,7 @@ class PackagesIndex:
         """Where the paragraphs of each package begin."""
         found: dict[str, list[int]] = {}
         for match in _NAME.finditer(self._data):
-            found.setdefault(match.group(1).decode(), []).append(self._start(match.start()))
+            found.setdefault(match.group(1).decode("utf-8", "replace"), []).append(self._start(match.start()))
         return found
 
     @cached_property
@@ -47,23 +47,23 @@ class PackagesIndex:
         for match in _PROVIDES.finditer(self._data):
             start = self._start(match.start())
             for name in _PROVIDED_NAME.findall(match.group(1)):
-                found.setdefault(name.decode(), []).append(start)
+                found.setdefault(name.decode("utf-8", "replace"), []).append(start)
         return found
 
     def candidate(self, offset: int, architecture: str) -> Candidate:
         """The package whose paragraph begins at `offset`."""
-        fields = _fields(self._data[offset : self._end(offset)].decode())
+        fields = _fields(self._data[offset : self._end(offset)].decode("utf-8", "replace"))
         return read_candidate(fields, architecture, f"{self._label}: package {fields.get('Package', '?')}")
 
     def search(self, word: str) -> Iterator[Match]:
         """The packages whose name or short description has `word` in it, in the file's order."""
-        pattern = rb"(?i)^(?:Package|Description): .*" + re.escape(word.encode())
+        pattern = rb"(?i)^(?:Package|Description): .*" + re.escape(word.encode("utf-8", "surrogateescape"))
         seen = -1
         for match in re.finditer(pattern, self._data, re.MULTILINE):
             start = self._start(match.start())
             if start != seen:
                 seen = start
-                fields = _fields(self._data[start : self._end(start)].decode())
+                fields = _fields(self._data[start : self._end(start)].decode("utf-8", "replace"))
                 yield Match(fields.get("Package", ""), fields.get("Version", ""), fields.get("Description", ""))
 
     def _start(self, position: int) -> int:
@@ -123,7 +123,7 @@ def _fields(paragraph: str) -> dict[str, str]:
     """The fields of a paragraph; a line that begins with a space goes on with the field above it, deb822(5)."""
     fields: dict[str, str] = {}
     name = ""
-    for line in paragraph.splitlines():
+    for line in paragraph.split("\n"):
         if line[:1] in (" ", "\t"):
             fields[name] = f"{fields.get(name, '')}\n{line}"
         else:

@@ -59,10 +59,10 @@ def read_lock(text: str, where: str = "lock") -> Lock:
     """The lock that `text` holds; MagpkgError names the place in it, below `where`, for whatever is wrong."""
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MagpkgError(f"{where}: is not JSON: {error}", "make the lock anew with magpkg lock") from error
     fields = read_object(value, where, _LOCK_FIELDS)
-    if fields.get("version") != LOCK_VERSION:
+    if fields.get("version") != LOCK_VERSION or fields.get("version") is True:
         version = shown(fields.get("version"))
         raise MagpkgError(f"{where}.version: this magpkg reads version {LOCK_VERSION}, got {version}")
     packages = required(fields, "packages", where)
@@ -130,15 +130,16 @@ def save_lock(path: str, lock: Lock) -> None:
     """Write the lock file at `path` as one step: it is the old one or the new one, never a part."""
     import tempfile
 
+    target = os.path.realpath(path)  # a link to a lock that lies elsewhere stays one
     try:
-        descriptor, partial = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
+        descriptor, partial = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(target))
         try:
             with open(descriptor, "w", encoding="utf-8") as file:
                 file.write(lock_text(lock))
                 file.flush()
                 os.fsync(descriptor)
             os.chmod(partial, 0o666 & ~_umask())
-            os.replace(partial, path)
+            os.replace(partial, target)
         except BaseException:
             os.unlink(partial)
             raise
@@ -201,7 +202,7 @@ def _read_pin(name: str, value: object, lock: str) -> Pin:
     if not _SHA256.match(sha256):
         raise MagpkgError(f"{where}.sha256: must be 64 lower-case hexadecimal digits, got {shown(sha256)}")
     size = fields.get("size", 0)
-    if not isinstance(size, int) or isinstance(size, bool):
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise MagpkgError(f"{where}.size: must be a number of bytes, got {shown(size)}")
     return Pin(
         name=name,

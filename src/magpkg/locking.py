@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from magpkg.debian import FIXUP_TOOLS, base_names, companions
 from magpkg.index import PackagesIndex, Universe
-from magpkg.lockfile import Lock, LockedSuite, Pin
+from magpkg.lockfile import Lock, LockedSuite, Pin, lock_text, read_lock
 from magpkg.release import Release
 from magpkg.resolve import resolve
 from magpkg.suite import Suites, Trust
@@ -66,4 +66,6 @@ def make_lock(market: Market, names: Iterable[str], held: Mapping[str, Pin], *, 
     """
     wanted = tuple(sorted(set(names)))
     pins = resolve(market.universe, {*wanted, *base_names(), FIXUP_TOOLS}, held, companions(), recommends=recommends)
-    return Lock(market.universe.architecture, market.suites, wanted, recommends, pins)
+    made = Lock(market.universe.architecture, market.suites, wanted, recommends, pins)
+    # What an index says is believed only as far as a lock may say it: names, pool paths, checksums.
+    return read_lock(lock_text(made), "suite")

@@ -1,5 +1,6 @@
 """Releases: the text of a suite's InRelease file becomes a checked Release."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,6 +8,8 @@ from email.utils import parsedate_to_datetime
 
 from magpkg.errors import MagpkgError
 from magpkg.field import nearest
+
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 # The smallest first. Debian has served indices as .xz since 2013, and small repositories often as .gz.
 _COMPRESSIONS = (".xz", ".gz", "")
@@ -74,11 +77,11 @@ def read_release(content: bytes, suite: str, sha256: str, label: str) -> Release
             components=tuple(item.rpartition("/")[2] for item in fields["Components"].split()),
             architectures=tuple(fields["Architectures"].split()),
             by_hash=fields.get("Acquire-By-Hash", "no").lower() == "yes",
-            files={item["name"]: (item["sha256"], int(item["size"])) for item in fields["SHA256"]},
+            files={item["name"]: (_checksum(item["sha256"]), int(item["size"])) for item in fields["SHA256"]},
         )
     except KeyError as error:
         raise MagpkgError(f"{label}: the field {error.args[0]} is missing") from error
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise MagpkgError(f"{label}: cannot be read: {error}") from error
 
 
@@ -88,6 +91,12 @@ def check_age(release: Release, now: datetime, label: str) -> None:
         message = f"{label}: was valid until {release.valid_until:%Y-%m-%d %H:%M} UTC, so the mirror is out of date"
         hint = "try another mirror; --allow-expired takes it as it is, for mirrors of the past, and may miss fixes"
         raise MagpkgError(message, hint)
+
+
+def _checksum(text: str) -> str:
+    if not _SHA256.match(text):
+        raise ValueError(f"{text} is no SHA-256")
+    return text
 
 
 def _moment(text: str) -> datetime:

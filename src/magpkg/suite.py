@@ -7,6 +7,7 @@ import lzma
 import mmap
 import os
 import re
+import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,7 @@ from magpkg.transport import Transport, reason
 
 _SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*(/[A-Za-z0-9][A-Za-z0-9.+~_-]*)*\Z")
 _INRELEASE_BYTES_MAX = 16 << 20
+_IN_USE_SECONDS = 3600  # from the time of an index's file, which each use sets
 _INDEX_BYTES_MAX = 512 << 20  # ten times Debian's largest; a few kB of .xz can unpack to any size
 
 
@@ -135,7 +137,7 @@ class Suites:
 
 
 def forget_replaced(store: Store) -> None:
-    """Remove the indices that no kept InRelease lists any more."""
+    """Remove the indices that no kept InRelease lists any more, but for those that somebody may be about to read."""
     listed: set[str] = set()
     for name in os.listdir(store.suite_directory):
         if name.endswith(".InRelease"):
@@ -143,8 +145,10 @@ def forget_replaced(store: Store) -> None:
                 listed.update(re.findall(r"\b[0-9a-f]{64}\b", file.read().decode("utf-8", "replace")))
     for name in os.listdir(store.suite_directory):
         if name.endswith(".Packages") and name.removesuffix(".Packages") not in listed:
+            path = f"{store.suite_directory}/{name}"
             with suppress(FileNotFoundError):
-                os.unlink(f"{store.suite_directory}/{name}")
+                if os.stat(path).st_mtime < time.time() - _IN_USE_SECONDS:
+                    os.unlink(path)
 
 
 def _check_name(suite: str) -> None:

@@ -47,3 +47,8 @@ def age(seconds: float) -> str:
         if count:
             return f"{count} {unit}{'s' if count > 1 else ''}"
     return "a moment"
+
+
+def printable(text: str) -> str:
+    """Text of strangers without what a terminal would take for a command."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 
 import magpkg
 from tests.repository import Key, Repository
-from tests.support import Outcome
+from tests.support import Magpkg, Outcome
 
 INRELEASE = "dists/bookworm/InRelease"
+MANY = (Path(__file__).parent / "many.names").read_text().split()
 DATA = Path(magpkg.__file__).parent / "data/magpkg"
 
 
@@ -60,19 +62,19 @@ def test_recommends_are_remembered(repository: Repository, tmp_path: Path) -> No
     lock = tmp_path / "debian.lock.json"
     remembered = []
     for arguments in ([], ["--recommends"], [], ["--no-recommends"]):
-        assert repository.lock(*arguments).returncode == 0
+        assert repository.lock(*arguments).status == 0
         remembered.append(json.loads(lock.read_text()).get("recommends", False))
     assert remembered == [False, True, True, False]
 
 
 def test_names_do_not_replace_what_a_manifest_wants(repository: Repository, tmp_path: Path) -> None:
     (tmp_path / "magpkg.yaml").write_text("packages: [tool]\n")
-    assert repository.lock().returncode == 0
+    assert repository.lock().status == 0
     before = (tmp_path / "debian.lock.json").read_bytes()
     refused = repository.lock("bash")
-    assert (refused.returncode, "is the lock of" in refused.stderr) == (1, True)
+    assert (refused.status, "is the lock of" in refused.stderr) == (1, True)
     assert (tmp_path / "debian.lock.json").read_bytes() == before
-    assert repository.lock("bash", "-o", "own.json").returncode == 0
+    assert repository.lock("bash", "-o", "own.json").status == 0
 
 
 def test_a_changed_release_is_refused(repository: Repository) -> None:
@@ -164,3 +166,30 @@ def test_the_lock_file_follows_the_umask(repository: Repository, tmp_path: Path)
     finally:
         os.umask(before)
     assert (tmp_path / "debian.lock.json").stat().st_mode & 0o777 == 0o640
+
+
+def test_trixie_is_locked_and_used_as_well(tmp_path: Path, shared_store: str) -> None:
+    magpkg = Magpkg(shared_store, str(tmp_path), str(tmp_path))
+    (tmp_path / "magpkg.yaml").write_text("packages: [git, python3]\n")
+    magpkg.run("lock", "-q", "--suite", "trixie").checked()
+    done = magpkg.run("venv", "--", "sh", "-c", "git --version; python3 --version; awk 'BEGIN { print 42 }'").checked()
+    assert re.fullmatch(r"git version 2\.47.*\nPython 3\.13.*\n42\n", done.stdout)
+    assert "warning" not in done.stderr
+
+
+def test_a_hundred_names_are_resolved_within_the_bounds(tmp_path: Path) -> None:
+    """10 s and 500 MB, where it takes about one second and 120 MB: room for machines of every kind."""
+    names = [*(DATA / "packages/core.names").read_text().split(), *MANY]
+    assert len(names) >= 100
+    assert run(tmp_path, dict(os.environ), "lock", "-o", "x.json", "jq").returncode == 0  # for the index
+    measured = (
+        "import resource, subprocess, sys, time; started = time.monotonic(); subprocess.run(sys.argv[1:], check=True);"
+        "print(time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
+    )
+    words = [sys.executable, "-c", measured, sys.executable, "-m", "magpkg", "lock", "-q", "-o", "all.json", *names]
+    environment = {**os.environ, "MAGPKG_STORE": str(tmp_path / "store")}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    seconds, megabytes = done.stdout.split()
+    assert float(seconds) < 10
+    assert int(megabytes) < 500
+    assert len(json.loads((tmp_path / "all.json").read_text())["packages"]) > 1000

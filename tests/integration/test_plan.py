@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
+from magpkg import __file__ as package_file
 from tests.support import Magpkg
 
+CORE_LOCK = f"{os.path.dirname(package_file)}/data/magpkg/packages/core.lock.json"
 MANIFEST = "(import 'lib/base.libsonnet') + { envSet: { A: 'one' } }"
 LIBRARY = (
     "local core = import 'magpkg/packages/core.libsonnet'; "
@@ -151,3 +153,18 @@ def test_a_missing_command_has_the_status_of_a_shell_on_the_short_way_too(magpkg
     assert magpkg.run("venv", "--", "no-such-command").status == 127
     assert magpkg.run("venv", "--", "./missing").status == 127
     assert magpkg.run("venv", "--", "./plain").status == 126
+
+
+def test_a_plan_of_a_manifest_with_names_depends_on_the_lock_beside_it(magpkg: Magpkg) -> None:
+    directory = pathlib.Path(magpkg.directory)
+    lock = directory / "debian.lock.json"
+    shutil.copy(CORE_LOCK, lock)
+    (directory / "magpkg.yaml").write_text("packages: [dash]\n")
+    settle(directory)
+    launched(magpkg)
+    assert is_warm(magpkg)
+    lock.write_text(lock.read_text().replace('"dash": {', '"dish": {'))
+    changed = magpkg.run("venv", "--", "true")
+    assert (changed.status, "venv.packages[0]: dash is not in the lock" in changed.stderr) == (125, True)
+    lock.unlink()
+    assert "there is no such file" in magpkg.run("venv", "--", "true").stderr
