@@ -78,7 +78,8 @@ def draw(manifest: Manifest, rootfs: str, host: Host, files: Files) -> tuple[san
     view = sandbox.place_mounts(rootfs, mounts, files, defaults=manifest.mount_defaults)
     environment = sandbox_environment(manifest.env_keep, manifest.env_set, host.environment)
     directory = sandbox.starting_directory(view, host.directory, environment.get("HOME"))
-    return sandbox.draw(view, rootfs, files, environment, directory), view
+    isolation = [f"--unshare-{name}" for name in manifest.unshare]
+    return sandbox.draw(view, rootfs, files, environment, directory, isolation), view
 
 
 def expand_mounts(mounts: Sequence[Mount], host: Host) -> list[Mount]:
