@@ -64,4 +64,10 @@ local core = import 'magpkg/packages/core.libsonnet';
     { type: 'file', path: '/etc/motd', contents: 'This is a magpkg venv.\n', mode: '644' },
     { type: 'symlink', path: '/etc/localtime', target: '/usr/share/zoneinfo/Etc/UTC' },
   ],
+
+  // network: false leaves the command without a network.
+  network: true,
+
+  // unshare: what else it gets of its own, of pid, ipc, uts, cgroup and net.
+  unshare: [],
 }

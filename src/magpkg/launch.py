@@ -5,6 +5,11 @@ command behind, so this process supervises: it is a child subreaper (prctl(2), P
 command's pid from bwrap's --json-status-fd, outlives the terminal's signals, passes on those that other processes
 send, and waits for the command itself, even after the monitor is gone.
 
+In a pid namespace of its own, the child that bwrap reports is an init that bwrap puts there, and the command is that
+init's first child. --as-pid-1 would make the command the init, which the kernel shields from every signal that it does
+not handle (pid_namespaces(7)): Ctrl-C would not end it. So signals go to the init's child. When the command has ended,
+whatever is left in its namespace is ended too.
+
 Part of every launch, so it imports as little as it can: `_signal` is the module that `signal` wraps in enums, which
 would cost a third of an interpreter's start, and bwrap's two lines of JSON are read without the json module.
 """
@@ -23,6 +28,7 @@ else:
 _PR_SET_CHILD_SUBREAPER = 36
 _FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _AWAITED = (*_FORWARDED, signal.SIGCHLD)
+_WATCH_SECONDS = 0.1
 _SI_KERNEL = 128  # sigaction(2): sent by the kernel, as by a terminal to its whole foreground group
 
 _NAMESPACE_HINT = (
@@ -98,9 +104,10 @@ def _supervise(monitor: int, reports: int, name: str) -> int:
     # The monitor writes the pid as soon as there is a child and closes the pipe where it fails before.
     said = os.read(reports, 4096)
     command = _reported(said, b'"child-pid":')
+    namespace = b'"pid-namespace"' in said
     monitor_code: int | None = None
     while True:
-        pid, code = _next_ended(command)
+        pid, code = _next_ended(command, namespace, watch=namespace and monitor_code is not None)
         if pid == command:
             if monitor_code is None:
                 _reap(monitor)
@@ -115,6 +122,7 @@ def _supervise(monitor: int, reports: int, name: str) -> int:
                 said += chunk
             status = _reported(said, b'"exit-code":')
             if status is not None:
+                _end_namespace(command if namespace else None)
                 return status
             if not os.WIFSIGNALED(code):
                 raise _not_started(command, name)
@@ -122,8 +130,12 @@ def _supervise(monitor: int, reports: int, name: str) -> int:
                 return _shell_status(code)  # a signal came before there was a command
 
 
-def _next_ended(command: int | None) -> tuple[int, int]:
-    """The next child that ends, with its wait status, passing signals on meanwhile; pid 0 where none is left."""
+def _next_ended(command: int | None, namespace: bool, *, watch: bool) -> tuple[int, int]:
+    """The next child that ends, with its wait status, passing signals on meanwhile; pid 0 where none is left.
+
+    `watch` says that nobody else tells when the command in a namespace of its own has ended: the monitor is gone, and
+    the init ends only after everything else there has.
+    """
     while True:
         try:
             pid, code = os.waitpid(-1, os.WNOHANG)
@@ -131,9 +143,12 @@ def _next_ended(command: int | None) -> tuple[int, int]:
             return 0, 0
         if pid:
             return pid, code
-        info = signal.sigwaitinfo(_AWAITED)
-        if info.si_signo != signal.SIGCHLD and info.si_code != _SI_KERNEL and command is not None:
-            _pass_on(info.si_signo, command)
+        info = signal.sigtimedwait(_AWAITED, _WATCH_SECONDS) if watch else signal.sigwaitinfo(_AWAITED)
+        if info is None:
+            if command is not None:
+                _end_leftovers(command)
+        elif info.si_signo != signal.SIGCHLD and info.si_code != _SI_KERNEL and command is not None:
+            _pass_on(info.si_signo, _child_of_init(command) if namespace else command)
 
 
 def _pass_on(number: int, pid: int) -> None:
@@ -141,6 +156,53 @@ def _pass_on(number: int, pid: int) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         return
+
+
+def _child_of_init(init: int) -> int:
+    """The command that bwrap's init starts; waits until it has. The init itself where it never will."""
+    while True:
+        children = _children(init)
+        found = next((pid for pid in children if _is_command(pid)), None)
+        if found is not None or children or not _is_running(init):
+            return init if found is None else found
+        signal.sigtimedwait((), 0.001)
+
+
+def _end_namespace(init: int | None) -> None:
+    """End the init, if there is one, and with it all that the command left behind."""
+    if init is not None:
+        _pass_on(signal.SIGKILL, init)
+        _reap(init)
+
+
+def _end_leftovers(init: int) -> None:
+    """End what the command has left in its namespace, if it has ended; the init then ends with its status."""
+    children = _children(init)
+    if not any(_is_command(pid) for pid in children):
+        for pid in children:
+            _pass_on(signal.SIGKILL, pid)
+
+
+def _is_command(pid: int) -> bool:
+    """Whether this child of an init is the first process that it started: number 2 of its namespace."""
+    numbers = _read(f"/proc/{pid}/status").partition(b"NSpid:")[2].split(b"\n")[0].split()
+    return numbers[1:2] == [b"2"]
+
+
+def _children(pid: int) -> list[int]:
+    return [int(word) for word in _read(f"/proc/{pid}/task/{pid}/children").split()]
+
+
+def _is_running(pid: int) -> bool:
+    return _read(f"/proc/{pid}/stat").rpartition(b") ")[2][:1] not in (b"", b"Z", b"X")
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
 
 
 def _reap(pid: int) -> None:

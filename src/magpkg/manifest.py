@@ -6,7 +6,7 @@ from typing import Protocol
 
 from magpkg.digest import VENV_TAG, Canonical, digest
 from magpkg.errors import MagpkgError
-from magpkg.field import is_unicode, read_bool, read_list, read_object, read_text, required, shown
+from magpkg.field import is_unicode, read_bool, read_choice, read_list, read_object, read_text, required, shown
 from magpkg.fsentry import FsEntry, read_fs_entries
 from magpkg.mount import Mount, read_mount
 from magpkg.package import Package, PackageGraph, runtime_closure
@@ -14,7 +14,8 @@ from magpkg.package import Package, PackageGraph, runtime_closure
 LAYOUT_VERSION = "1"
 """The version of how a closure is laid out as a rootfs; raised whenever the same closure comes out differently."""
 
-_FIELDS = ("packages", "envKeep", "envSet", "mountDefaults", "mounts", "fsEntries")
+_FIELDS = ("packages", "envKeep", "envSet", "mountDefaults", "mounts", "fsEntries", "network", "unshare")
+_NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net")
 _VARIABLE_NAME = re.compile(r"[^=\0]+\Z")
 
 
@@ -28,6 +29,8 @@ class Manifest:
     mount_defaults: bool = True
     mounts: tuple[Mount, ...] = ()
     fs_entries: tuple[FsEntry, ...] = ()
+    unshare: tuple[str, ...] = ()
+    """Namespaces of its own, in order, each once; `network: false` is one of them."""
 
     def closure(self) -> tuple[Package, ...]:
         """The runtime closure of the packages, in merge order."""
@@ -69,6 +72,7 @@ def read_manifest(value: object, graph: PackageGraph, names: Names | None = None
         mount_defaults=read_bool(_given(fields, "mountDefaults", True), "venv.mountDefaults"),
         mounts=_read_mounts(_given(fields, "mounts", [])),
         fs_entries=read_fs_entries(_given(fields, "fsEntries", []), "venv.fsEntries"),
+        unshare=_read_unshare(fields),
     )
 
 
@@ -93,6 +97,14 @@ def _read_packages(value: object, graph: PackageGraph, names: Names | None) -> t
 def _read_mounts(value: object) -> tuple[Mount, ...]:
     items = read_list(value, "venv.mounts")
     return tuple(read_mount(item, f"venv.mounts[{index}]") for index, item in enumerate(items))
+
+
+def _read_unshare(fields: dict[str, object]) -> tuple[str, ...]:
+    items = read_list(_given(fields, "unshare", []), "venv.unshare")
+    named = {read_choice(item, f"venv.unshare[{index}]", _NAMESPACES) for index, item in enumerate(items)}
+    if not read_bool(_given(fields, "network", True), "venv.network"):
+        named.add("net")
+    return tuple(name for name in _NAMESPACES if name in named)
 
 
 def read_env_keep(value: object, where: str) -> tuple[str, ...]:

@@ -75,11 +75,12 @@ def entry_options(command: _Command) -> _Command:
         keep: tuple[str, ...],
         chdir: str | None,
         shell: str | None,
+        no_network: bool,
         **others: object,
     ) -> object:
         from magpkg.overrides import Overrides
 
-        return command(overrides=Overrides(bind, ro_bind, setenv, keep, chdir, shell), **others)
+        return command(overrides=Overrides(bind, ro_bind, setenv, keep, chdir, shell, no_network), **others)
 
     options = (
         click.option("--bind", multiple=True, metavar="PATH[:TARGET]", help="Show this path of the host, writable."),
@@ -89,6 +90,7 @@ def entry_options(command: _Command) -> _Command:
         click.option("--setenv", multiple=True, metavar="NAME=VALUE", help="Set this variable; no place for secrets."),
         click.option("--keep", multiple=True, metavar="NAME", help="Take over this variable of the host."),
         click.option("--chdir", metavar="DIR", help="Start in this directory of the venv."),
+        click.option("--no-network", is_flag=True, help="Let the command reach no network."),
         click.option("--shell", metavar="NAME", help="The shell to start where no command is given."),
     )
     decorated: Callable[..., object] = call

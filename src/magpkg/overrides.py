@@ -19,6 +19,7 @@ class Overrides:
     keep: tuple[str, ...] = ()
     chdir: str | None = None
     shell: str | None = None
+    no_network: bool = False
 
     def applied(self, manifest: Manifest, directory: str) -> Manifest:
         """The manifest with these on top; relative sources are seen from `directory`.
@@ -31,6 +32,9 @@ class Overrides:
             mounts=(*manifest.mounts, *mounts),
             env_keep=(*manifest.env_keep, *read_env_keep(list(self.keep), "--keep")),
             env_set=(*manifest.env_set, *read_env_set(dict(self._assigned()), "--setenv")),
+            unshare=(*manifest.unshare, "net")
+            if self.no_network and "net" not in manifest.unshare
+            else manifest.unshare,
         )
 
     def _mounts(self, kind: str, paths: tuple[str, ...], directory: str) -> Iterator[Mount]:

@@ -91,7 +91,8 @@ def draw(
         directory = sandbox.starting_directory(view, host.directory, environment.get("HOME"))
     else:
         directory = sandbox.chosen_directory(view, start)
-    return sandbox.draw(view, rootfs, files, environment, directory), view
+    isolation = [f"--unshare-{name}" for name in manifest.unshare]
+    return sandbox.draw(view, rootfs, files, environment, directory, isolation), view
 
 
 def expand_mounts(mounts: Sequence[Mount], host: Host) -> list[Mount]:

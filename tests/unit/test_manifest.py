@@ -11,7 +11,7 @@ from magpkg.mount import Mount
 from magpkg.package import PackageGraph, runtime_closure
 from tests.support import package
 
-KNOWN = "known fields: packages, envKeep, envSet, mountDefaults, mounts, fsEntries"
+KNOWN = "known fields: packages, envKeep, envSet, mountDefaults, mounts, fsEntries, network, unshare"
 MOUNT_TYPES = "bind, ro-bind, dev-bind, tmpfs, proc, dev"
 OCTAL = "a number is decimal and means other bits than it shows; write it as a string: "
 
@@ -43,6 +43,16 @@ BAD: list[tuple[dict[str, Any], str, str | None]] = [
     ({"zzz": 1}, 'venv: unknown field "zzz"', KNOWN),
     ({"mountDefaults": "yes"}, 'venv.mountDefaults: must be true or false, got "yes"', None),
     ({"mountDefaults": 0}, "venv.mountDefaults: must be true or false, got 0", None),
+    # namespaces
+    ({"network": "no"}, 'venv.network: must be true or false, got "no"', None),
+    ({"unshare": "pid"}, 'venv.unshare: must be an array, got "pid"', None),
+    (
+        {"unshare": ["pid", "nett"]},
+        'venv.unshare[1]: must be one of pid, ipc, uts, cgroup, net; got "nett"',
+        "did you mean net?",
+    ),
+    ({"unshare": ["user"]}, 'venv.unshare[0]: must be one of pid, ipc, uts, cgroup, net; got "user"', None),
+    ({"unshar": []}, 'venv: unknown field "unshar"', "did you mean unshare?"),
     # environment
     ({"envKeep": "HOME"}, 'venv.envKeep: must be an array, got "HOME"', None),
     ({"envKeep": [1]}, "venv.envKeep[0]: must be a string, got 1", None),
@@ -203,6 +213,7 @@ def test_the_venv_hash_covers_packages_and_fs_entries_alone() -> None:
 
     plain = hashed()
     assert hashed(envSet={"A": "1"}, envKeep=["B"], mounts=["/a"], mountDefaults=False) == plain
+    assert hashed(network=False, unshare=["pid"]) == plain
     assert hashed(packages=[{"name": "less"}, {"name": "zlib"}]) == plain
     assert hashed(packages=[{"name": "zlib"}]) != plain
 
@@ -228,3 +239,9 @@ def test_any_change_of_an_fs_entry_changes_the_venv_hash_and_their_order_does_no
     assert len(set(hashes)) == len(hashes)
     assert hashed(link, file) == hashed(file, link)
     assert hashed({**file, "mode": "0o644", "path": "/./a"}) == hashed(file)
+
+
+def test_the_network_is_one_of_the_namespaces() -> None:
+    assert read().unshare == read(network=True, unshare=None).unshare == ()
+    assert read(network=False).unshare == read(unshare=["net"]).unshare == ("net",)
+    assert read(network=False, unshare=["uts", "pid", "uts"]).unshare == ("pid", "uts", "net")

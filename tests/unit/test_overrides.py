@@ -42,3 +42,10 @@ def test_what_is_wrong_names_the_option(given: Overrides, message: str) -> None:
     with pytest.raises(MagpkgError) as caught:
         given.applied(GIVEN, "/")
     assert caught.value.message.startswith(message)
+
+
+def test_no_network_is_the_manifests_net_and_stands_once() -> None:
+    assert Overrides(no_network=True).applied(GIVEN, "/").unshare == ("net",)
+    own = Manifest((), unshare=("pid", "net"))
+    assert Overrides(no_network=True).applied(own, "/").unshare == ("pid", "net")
+    assert Overrides().applied(own, "/") == own
