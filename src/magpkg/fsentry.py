@@ -77,7 +77,7 @@ def _read_path(value: object, where: str) -> str:
     path = posixpath.normpath("/" + path.lstrip("/"))
     if path == "/":
         raise MagpkgError(f"{where}: must lie below /, got {shown(value)}")
-    if max(len(part.encode("utf-8")) for part in path.split("/")) > 255 or len(path) > 4000:
+    if max(len(part.encode("utf-8")) for part in path.split("/")) > 255 or len(path) > 3000:
         raise MagpkgError(f"{where}: is longer than a path can be, {shown(path)}")
     return path
 

@@ -24,6 +24,7 @@ _FICLONE = 0x40049409  # ioctl_ficlone(2)
 _NO_REFLINK = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
 _CHUNK = 1 << 20
+_PATH_MAX = 3000  # what comes before it in the store must fit into PATH_MAX, too, limits.h(0p)
 _DEPTH_MAX = 250  # directories within directories that a package tree may have; also descriptors open at once
 
 _Rest = ParamSpec("_Rest")
@@ -196,6 +197,8 @@ class Tree:
         self._stale = self._stale or stat.S_ISLNK(there.st_mode)
 
     def _parent(self, path: str) -> tuple[int, str]:
+        if len(path) > _PATH_MAX:
+            raise MagpkgError(f"{self.label}: {path[:60]}…: is longer than the {_PATH_MAX} characters a path can have")
         directory, _, name = path.rpartition("/")
         return self._directory(directory), name
 
@@ -223,6 +226,9 @@ class Tree:
                     continue
                 target = self._step(path, trail, part)
                 if target is None:
+                    if len(trail) > _DEPTH_MAX:
+                        message = f"{self.label}: {path}: directories are nested more than {_DEPTH_MAX} deep"
+                        raise MagpkgError(message)
                     continue
                 links += 1
                 if links > _SYMLINKS_MAX:
