@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from magpkg import tree
-from magpkg.errors import MagpkgError
+from magpkg.errors import MagpkgError, storage_hint
 
 
 class Store:
@@ -122,7 +122,7 @@ class Store:
                 self.prepare()
                 continue
             except OSError as error:
-                raise MagpkgError(f"{path}: cannot be made: {error.strerror}") from error
+                raise MagpkgError(f"{path}: cannot be made: {error.strerror}", storage_hint(error)) from error
             # A sweep may have come between the two calls and taken the directory for a dead one.
             with suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,7 +135,7 @@ class Store:
         try:
             os.rename(work, path)
         except OSError as error:
-            raise MagpkgError(f"{path}: cannot be published: {error.strerror}") from error
+            raise MagpkgError(f"{path}: cannot be published: {error.strerror}", storage_hint(error)) from error
 
     def stamp(self, path: str) -> None:
         """Note that a published path is used now."""
