@@ -105,16 +105,22 @@ class Store:
     @contextmanager
     def workspace(self, kind: str) -> Iterator[str]:
         """A new directory below `tmp/` that is removed in the end; its lock tells cleanup that it is in use."""
-        path, descriptor = self._locked_directory(kind)
+        tried: list[str] = []
         try:
-            yield path
-        finally:
-            tree.remove(path)
-            os.close(descriptor)
+            path, descriptor = self._locked_directory(kind, tried)
+            try:
+                yield path
+            finally:
+                _remove(tried)
+                os.close(descriptor)
+        except BaseException:
+            _remove(tried)  # a signal came while the directory was made, or while it was removed
+            raise
 
-    def _locked_directory(self, kind: str) -> tuple[str, int]:
+    def _locked_directory(self, kind: str, tried: list[str]) -> tuple[str, int]:
         while True:
             path = f"{self.tmp_directory}/{kind}.{secrets.token_hex(8)}"
+            tried.append(path)
             try:
                 os.mkdir(path, 0o700)
                 descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -148,6 +154,11 @@ class Store:
             with suppress(FileNotFoundError):
                 return os.stat(candidate, follow_symlinks=False).st_mtime
         return time.time()
+
+
+def _remove(paths: list[str]) -> None:
+    for path in paths:
+        tree.remove(path)
 
 
 def abandoned(path: str) -> bool:
