@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 
 import zstandard
 
+from magpkg.bounds import Meter, MeteredStream
 from magpkg.errors import MagpkgError
 
 DIRECTORY, FILE, SYMLINK, LINK = "directory", "file", "symlink", "link"
@@ -23,6 +24,14 @@ _CHUNK = 1 << 18
 _AR_MAGIC = b"!<arch>\n"  # deb(5): a .deb is an ar archive whose member data.tar.* holds the files
 _AR_HEADER = 60
 _LATEST = 2**32 - 1
+_HEADER_MAX = 1 << 20  # tarfile reads an extended header into memory whole
+_HEADER_TYPES = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 _PERMISSIONS = 0o777  # setuid, setgid and sticky bits have no place in a tree that its user owns
 
 
@@ -62,6 +71,13 @@ class _StrictTarInfo(tarfile.TarInfo):
     """A header after which an archive may end only as tar(5) has it: with a block of zeros."""
 
     @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_StrictTarInfo":
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _HEADER_TYPES and header.size > _HEADER_MAX:
+            raise tarfile.ReadError(f"an extended header of {header.size:,} bytes")
+        return header
+
+    @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> "_StrictTarInfo":
         try:
             return super().fromtarfile(archive)
@@ -73,15 +89,16 @@ class _StrictTarInfo(tarfile.TarInfo):
             raise tarfile.ReadError(f"no member and no end where one must be: {error}") from error
 
 
-def read_entries(path: str, label: str) -> Iterator[Entry]:
+def read_entries(path: str, label: str, meter: Meter | None = None) -> Iterator[Entry]:
     """The members of the archive at `path`, in order; what it is shows in its first bytes, not in its name.
 
     `label` names the archive in errors. Raises MagpkgError for what is no archive, is damaged, or has members that
-    no tree can hold: absolute names, names with `..`, devices, fifos.
+    no tree can hold: absolute names, names with `..`, devices, fifos. What it holds is counted by `meter`.
     """
+    meter = meter or Meter()
     with _damage_reported(label), open(path, "rb") as file:
-        stream = _decompressed(_payload(file, label), label)
-        yield from _members(stream, label)
+        stream = cast("BinaryIO", MeteredStream(_decompressed(_payload(file, label), label), meter, label))
+        yield from _members(stream, label, meter)
         while stream.read(_CHUNK):
             pass  # to the end, where the compressed formats have their checksums
 
@@ -156,10 +173,13 @@ def _decompressed(stream: BinaryIO, label: str) -> BinaryIO:
     return stream
 
 
-def _members(stream: BinaryIO, label: str) -> Iterator[Entry]:
+def _members(stream: BinaryIO, label: str, meter: Meter) -> Iterator[Entry]:
     with tarfile.open(fileobj=stream, mode="r|", bufsize=_CHUNK, errorlevel=2, tarinfo=_StrictTarInfo) as archive:
         for member in archive:
             archive.members = []  # type: ignore[attr-defined]  # the list would hold every member of a large archive
+            meter.count_entry(label)
+            if member.issparse():
+                meter.count_bytes(member.size, label)  # its holes are no part of the stream
             entry = _entry(archive, member, label)
             if entry is not None:
                 yield entry

@@ -3,9 +3,10 @@
 import os
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from magpkg import archive, sandbox
+from magpkg.bounds import Bounds, Meter
 from magpkg.environment import DEFAULT_PATH
 from magpkg.errors import MagpkgError
 from magpkg.hostfiles import HostFiles
@@ -27,11 +28,12 @@ _ISOLATION = ("--unshare-all", "--die-with-parent", "--new-session")
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """What building needs beside the package: the store, the bwrap binary, how many jobs a build may run."""
+    """What building needs beside the package: the store, the bwrap binary, how many jobs a build may run, bounds."""
 
     store: Store
     bwrap: str
     jobs: int
+    bounds: Bounds = field(default_factory=Bounds)
 
     def build(self, package: Package) -> None:
         """Make and publish the package's tree if the store lacks it; its sources and dependencies must be there."""
@@ -51,9 +53,10 @@ class Builder:
 
     def _unpack(self, package: Package, out: str) -> None:
         label = f"package {package.name}"
+        meter = Meter(self.bounds)
         with Tree(out, label) as tree:
             for source in package.fetch:
-                unpack(tree, self.store.fetched(source.sha256), f"{label}: {source.filename}")
+                unpack(tree, self.store.fetched(source.sha256), f"{label}: {source.filename}", meter)
 
     def _run_script(self, package: Package, work: str, out: str) -> None:
         root = f"{work}/root"
@@ -127,9 +130,9 @@ class Builder:
             raise MagpkgError(f"{error.filename or command[0]}: {error.strerror}") from error
 
 
-def unpack(tree: Tree, path: str, label: str) -> None:
+def unpack(tree: Tree, path: str, label: str, meter: Meter | None = None) -> None:
     """Write the members of the archive at `path` into `tree`; `label` names the archive in errors."""
-    for entry in archive.read_entries(path, label):
+    for entry in archive.read_entries(path, label, meter):
         if entry.kind == archive.DIRECTORY:
             tree.make_directory(entry.path, entry.mode)
         elif entry.kind == archive.FILE:

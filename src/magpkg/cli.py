@@ -12,7 +12,7 @@ from collections.abc import Callable
 import click
 
 from magpkg import __version__
-from magpkg.errors import CommandNotStarted, MagpkgError
+from magpkg.errors import CommandNotStarted, MagpkgError, storage_hint
 from magpkg.plan import split_command
 from magpkg.terminal import fail, say
 
@@ -83,7 +83,7 @@ def _status(run: Callable[[], object]) -> int:
     except OSError as error:
         # A full disk or a lost file system can show anywhere; everything expected is a MagpkgError by now.
         named = f"{error.filename}: " if error.filename else ""
-        return fail(MagpkgError(f"{named}{error.strerror or error}"), own_failure, debug=debug)
+        return fail(MagpkgError(f"{named}{error.strerror or error}", storage_hint(error)), own_failure, debug=debug)
     except (click.Abort, KeyboardInterrupt):
         say("interrupted")
         return INTERRUPTED

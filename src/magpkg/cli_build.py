@@ -29,6 +29,7 @@ def build(
 
     Prints where the tree of each package that the manifest names is, one a line, in the manifest's order.
     """
+    from magpkg.bounds import read_bounds
     from magpkg.build import Builder
     from magpkg.fetch import Fetcher
     from magpkg.realise import realise
@@ -38,7 +39,7 @@ def build(
     store = options.store(environment)
     manifest, evaluated = options.manifest(given)
     bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
-    builder = Builder(store, bwrap, jobs or len(os.sched_getaffinity(0)))
+    builder = Builder(store, bwrap, jobs or len(os.sched_getaffinity(0)), read_bounds(environment))
     fetcher = Fetcher(store, Transport(environment, evaluated.directory, offline=offline))
     with store.reading():
         realise(manifest.closure(), builder, fetcher, speaker(quiet=quiet))

@@ -11,6 +11,7 @@ import click
 from magpkg import launch, options
 from magpkg.environment import own_variables
 from magpkg.hostfiles import Answer
+from magpkg.lock import stamp
 from magpkg.plan import Plan, make_key, plan_path, save, split_command
 from magpkg.store import Store
 from magpkg.terminal import say, speaker
@@ -72,7 +73,7 @@ def venv(
         _keep_plan(store, kept, command, evaluated.sources, answers)
     check_command(view, sandbox, words)
     status = launch.run(bwrap, sandbox.arguments(), words, held)
-    os.utime(held)
+    stamp(held)
     return status
 
 

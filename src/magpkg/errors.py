@@ -1,5 +1,7 @@
 """The one exception that magpkg raises for what a user can understand and mend."""
 
+import errno
+
 
 class MagpkgError(Exception):
     """A failure that the user should read.
@@ -25,3 +27,12 @@ class CommandNotStarted(MagpkgError):
     def __init__(self, message: str, hint: str | None = None, status: int = 125) -> None:
         super().__init__(message, hint)
         self.status = status
+
+
+def storage_hint(error: OSError) -> str | None:
+    """What to do about a full or a read-only file system; None for any other failure."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "make room there, for instance with magpkg cleanup --all, or set MAGPKG_STORE to a larger place"
+    if error.errno == errno.EROFS:
+        return "set MAGPKG_STORE to a directory that you can write to"
+    return None

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from io import RawIOBase
 
 from magpkg import mirror
-from magpkg.errors import MagpkgError
+from magpkg.errors import MagpkgError, storage_hint
 from magpkg.package import Source
 from magpkg.store import Store
 from magpkg.transport import CONNECTIONS, Transport, is_remote, reason
@@ -107,13 +108,23 @@ class Fetcher:
     def _receive(self, url: str, partial: str) -> str:
         """Write what `url` holds to `partial` and return its SHA-256."""
         checksum = hashlib.sha256()
-        with open(partial, "wb") as file:
+        with open(partial, "wb", buffering=0) as file:
             for chunk in self._transport.chunks(url):
                 if self._stopped:
                     raise OSError("interrupted")
                 checksum.update(chunk)
-                file.write(chunk)
+                self._write(file, chunk)
         return checksum.hexdigest()
+
+    def _write(self, file: RawIOBase, chunk: bytes) -> None:
+        try:
+            view = memoryview(chunk)
+            while view:
+                view = view[file.write(view) :]
+        except OSError as error:
+            # No other url would fare better, so this ends the fetch.
+            message = f"{self._store.root}: a download cannot be written: {error.strerror}"
+            raise MagpkgError(message, storage_hint(error)) from error
 
 
 def _not_fetched(item: Wanted, failures: list[str]) -> MagpkgError:

@@ -63,7 +63,7 @@ def _read_entry(value: object, where: str) -> FsEntry:
             raise MagpkgError(f"{where}.{name}: a {kind} has no {name}", f"its fields: {', '.join(_FIELDS[kind])}")
     path = _read_path(required(fields, "path", where), f"{where}.path")
     mode = _read_mode(fields["mode"], f"{where}.mode") if fields.get("mode") is not None else _DEFAULT_MODE[kind]
-    contents = read_text(fields.get("contents", ""), f"{where}.contents", empty=True) if kind == "file" else ""
+    contents = _read_contents(fields.get("contents", ""), f"{where}.contents") if kind == "file" else ""
     target = read_text(required(fields, "target", where), f"{where}.target") if kind == "symlink" else ""
     return FsEntry(kind, path, mode, contents, target)
 
@@ -77,9 +77,18 @@ def _read_path(value: object, where: str) -> str:
     path = posixpath.normpath("/" + path.lstrip("/"))
     if path == "/":
         raise MagpkgError(f"{where}: must lie below /, got {shown(value)}")
-    if max(len(part.encode("utf-8")) for part in path.split("/")) > 255 or len(path) > 4000:
+    if max(len(part.encode("utf-8")) for part in path.split("/")) > 255 or len(path) > 3000:
         raise MagpkgError(f"{where}: is longer than a path can be, {shown(path)}")
     return path
+
+
+def _read_contents(value: object, where: str) -> str:
+    """The text of a file; it may be a secret, so that errors about it must not show it."""
+    if not isinstance(value, str):
+        raise MagpkgError(f"{where}: must be a string")
+    if "\0" in value:
+        raise MagpkgError(f"{where}: must not contain a NUL character")
+    return read_text(value, where, empty=True)
 
 
 def _read_mode(value: object, where: str) -> int:

@@ -33,8 +33,19 @@ def hold(path: str, waiting: "Callable[[], None]" = lambda: None) -> int | None:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
         linked = os.fstat(descriptor).st_nlink
         if linked and os.path.isdir(path):
-            os.utime(descriptor)
+            stamp(descriptor)
             return descriptor
         os.close(descriptor)
         if linked:
             return None
+
+
+def stamp(descriptor: int) -> None:
+    """Note that what a held descriptor stands for is used now.
+
+    A store that cannot be written to needs no stamp: nothing can be cleaned from it.
+    """
+    try:
+        os.utime(descriptor)
+    except OSError:
+        return

@@ -50,6 +50,8 @@ def assemble(root: str, members: Sequence[Member], fs_entries: Sequence[FsEntry]
         for path in SKELETON_FILES:
             if not tree.exists(path):
                 tree.write_file(path, 0o644, ())
+        if tree.copied:
+            merge.warnings.append("files were copied, since the store has no hard links between pkgs and tmp")
     return tuple(merge.warnings)
 
 

@@ -62,7 +62,7 @@ def _is_there(name: str, rootfs: str, search_path: str) -> bool:
 
 def _run(plan: "Plan", words: "Sequence[str]", values: "Mapping[str, str]") -> int | None:
     from magpkg.launch import run
-    from magpkg.lock import hold
+    from magpkg.lock import hold, stamp
 
     held = hold(plan.venv)
     if held is None:
@@ -73,5 +73,5 @@ def _run(plan: "Plan", words: "Sequence[str]", values: "Mapping[str, str]") -> i
     except CommandNotStarted:
         os.close(held)
         return None  # the long way finds out why
-    os.utime(held)
+    stamp(held)
     return status

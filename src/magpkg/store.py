@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from magpkg import tree
-from magpkg.errors import MagpkgError
+from magpkg.errors import MagpkgError, storage_hint
 
 BESIDE = (".lock", ".log")
 """The endings of files that lie beside a published path and go with it: lock and stamp, build log."""
@@ -150,16 +150,22 @@ class Store:
     @contextmanager
     def workspace(self, kind: str) -> Iterator[str]:
         """A new directory below `tmp/` that is removed in the end; its lock tells cleanup that it is in use."""
-        path, descriptor = self._locked_directory(kind)
+        tried: list[str] = []
         try:
-            yield path
-        finally:
-            tree.remove(path)
-            os.close(descriptor)
+            path, descriptor = self._locked_directory(kind, tried)
+            try:
+                yield path
+            finally:
+                _remove(tried)
+                os.close(descriptor)
+        except BaseException:
+            _remove(tried)  # a signal came while the directory was made, or while it was removed
+            raise
 
-    def _locked_directory(self, kind: str) -> tuple[str, int]:
+    def _locked_directory(self, kind: str, tried: list[str]) -> tuple[str, int]:
         while True:
             path = f"{self.tmp_directory}/{kind}.{secrets.token_hex(8)}"
+            tried.append(path)
             try:
                 os.mkdir(path, 0o700)
                 descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -167,7 +173,7 @@ class Store:
                 self.prepare()
                 continue
             except OSError as error:
-                raise MagpkgError(f"{path}: cannot be made: {error.strerror}") from error
+                raise MagpkgError(f"{path}: cannot be made: {error.strerror}", storage_hint(error)) from error
             # A sweep may have come between the two calls and taken the directory for a dead one.
             with suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -180,7 +186,7 @@ class Store:
         try:
             os.rename(work, path)
         except OSError as error:
-            raise MagpkgError(f"{path}: cannot be published: {error.strerror}") from error
+            raise MagpkgError(f"{path}: cannot be published: {error.strerror}", storage_hint(error)) from error
 
     def stamp(self, path: str) -> None:
         """Note that a published path is used now."""
@@ -193,6 +199,11 @@ class Store:
             with suppress(FileNotFoundError):
                 return os.stat(candidate, follow_symlinks=False).st_mtime
         return time.time()
+
+
+def _remove(paths: list[str]) -> None:
+    for path in paths:
+        tree.remove(path)
 
 
 def abandoned(path: str) -> bool:

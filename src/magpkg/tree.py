@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
-from magpkg.errors import MagpkgError
+from magpkg.errors import MagpkgError, storage_hint
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -24,6 +24,7 @@ _FICLONE = 0x40049409  # ioctl_ficlone(2)
 _NO_REFLINK = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS)
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
 _CHUNK = 1 << 20
+_PATH_MAX = 3000  # what comes before it in the store must fit into PATH_MAX, too, limits.h(0p)
 _DEPTH_MAX = 250  # directories within directories that a package tree may have; also descriptors open at once
 
 _Rest = ParamSpec("_Rest")
@@ -40,7 +41,9 @@ def _reported(
         try:
             return method(tree, path, *args, **options)
         except OSError as error:
-            raise MagpkgError(f"{tree.label}: {path}: cannot be written: {error.strerror}") from error
+            raise MagpkgError(
+                f"{tree.label}: {path}: cannot be written: {error.strerror}", storage_hint(error)
+            ) from error
         except (ValueError, OverflowError) as error:
             raise MagpkgError(f"{tree.label}: {path!r}: cannot be written: {error}") from error
 
@@ -57,6 +60,8 @@ class Tree:
         self._made: dict[str, int] = {}
         self._stale = False
         self._reflinks = True
+        self.copied = False
+        """Whether some file had to be copied byte by byte, since it could not be shared."""
 
     def __enter__(self) -> "Tree":
         return self
@@ -178,6 +183,7 @@ class Tree:
         except OSError as error:
             if error.errno not in _NO_LINK:
                 raise
+            self.copied = True
             _copy(source, parent, name)
 
     def _create(self, path: str, parent: int, name: str) -> int:
@@ -196,6 +202,8 @@ class Tree:
         self._stale = self._stale or stat.S_ISLNK(there.st_mode)
 
     def _parent(self, path: str) -> tuple[int, str]:
+        if len(path) > _PATH_MAX:
+            raise MagpkgError(f"{self.label}: {path[:60]}…: is longer than the {_PATH_MAX} characters a path can have")
         directory, _, name = path.rpartition("/")
         return self._directory(directory), name
 
@@ -238,6 +246,8 @@ class Tree:
 
     def _step(self, path: str, trail: list[int], part: str) -> str | None:
         """Enter `part`, making it where it is missing; or return the target where it is a symlink."""
+        if len(trail) > _DEPTH_MAX:
+            raise MagpkgError(f"{self.label}: {path}: directories are nested more than {_DEPTH_MAX} deep")
         try:
             trail.append(os.open(part, _DIRECTORY, dir_fd=trail[-1]))
         except FileNotFoundError:

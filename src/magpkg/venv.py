@@ -55,13 +55,15 @@ def _make(
     report: Callable[[str], None],
     path: str,
 ) -> None:
+    from magpkg.bounds import read_bounds
     from magpkg.build import Builder
     from magpkg.fetch import Fetcher
     from magpkg.realise import realise
     from magpkg.rootfs import Member, assemble
 
     with store.reading():
-        realise(closure, Builder(store, host.bwrap, host.jobs), Fetcher(store, transport), report)
+        builder = Builder(store, host.bwrap, host.jobs, read_bounds(host.environment))
+        realise(closure, builder, Fetcher(store, transport), report)
         with store.workspace("venv") as work:
             os.makedirs(f"{work}/venv/rootfs", 0o755)
             members = [Member(package, store.package(package.tree_name)) for package in closure]

@@ -34,7 +34,7 @@ ROWS = (
     ("debian", "manifest", "store", "view"),
     ("candidate", "sources"),
     ("alternatives", "archive", "fsentry", "lockfile", "mirror", "mount", "package", "tree"),
-    ("digest", "field"),
+    ("bounds", "digest", "field"),
     # What a warm launch imports, and nothing above.
     ("launch", "plan"),
     ("environment", "hostfiles", "lock"),

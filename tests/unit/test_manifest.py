@@ -125,7 +125,7 @@ BAD: list[tuple[dict[str, Any], str, str | None]] = [
         None,
     ),
     (entry(content="x"), 'venv.fsEntries[0]: unknown field "content"', "did you mean contents?"),
-    (entry(contents=1), "venv.fsEntries[0].contents: must be a string, got 1", None),
+    (entry(contents=1), "venv.fsEntries[0].contents: must be a string", None),
     (entry(path="etc/motd"), 'venv.fsEntries[0].path: must be an absolute path, got "etc/motd"', None),
     (entry(path="/etc/../motd"), 'venv.fsEntries[0].path: must not contain .., got "/etc/../motd"', None),
     (entry(path="/"), 'venv.fsEntries[0].path: must lie below /, got "/"', None),
