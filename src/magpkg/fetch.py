@@ -109,9 +109,13 @@ class Fetcher:
         """Write what `url` holds to `partial` and return its SHA-256."""
         checksum = hashlib.sha256()
         with open(partial, "wb", buffering=0) as file:
-            for chunk in self._transport.chunks(url):
+            for offset, chunk in self._transport.pieces(url):
                 if self._stopped:
                     raise OSError("interrupted")
+                if offset != file.tell():  # begun anew
+                    file.seek(offset)
+                    file.truncate()
+                    checksum = hashlib.sha256()
                 checksum.update(chunk)
                 self._write(file, chunk)
         return checksum.hexdigest()

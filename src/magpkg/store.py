@@ -182,11 +182,30 @@ class Store:
             os.close(descriptor)
 
     def publish(self, work: str, path: str) -> None:
-        """Make finished work visible at `path` by one rename; `path` must not exist."""
+        """Make finished work visible at `path` by one rename; `path` must not exist.
+
+        What is visible is on disk, so that a power cut leaves it whole or leaves nothing.
+        """
         try:
+            self._flush()
             os.rename(work, path)
         except OSError as error:
             raise MagpkgError(f"{path}: cannot be published: {error.strerror}", storage_hint(error)) from error
+
+    def _flush(self) -> None:
+        """Have all that was written to the store's file system reach the disk, syncfs(2).
+
+        One call for a whole tree: fsync(2) would be one for each file, and each a commit of the journal.
+        """
+        import ctypes
+
+        descriptor = os.open(self.tmp_directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number))
+        finally:
+            os.close(descriptor)
 
     def stamp(self, path: str) -> None:
         """Note that a published path is used now."""

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 CONNECTIONS = 8
 _CHUNK = 1 << 18
 _GONE = (404, 410)
+_BREAKS_MAX = 4
+_BACKOFF = 0.3
 
 
 class Transport:
@@ -27,37 +30,56 @@ class Transport:
         self._pools: dict[str, urllib3.PoolManager] = {}
 
     def chunks(self, url: str) -> Iterator[bytes]:
-        """What `url` holds, in pieces of bounded size.
+        """What `url` holds, in pieces of bounded size; see `pieces` for the errors."""
+        position = 0
+        for offset, chunk in self.pieces(url):
+            if offset != position:
+                raise OSError("broke off, and cannot be continued")
+            yield chunk
+            position += len(chunk)
 
-        Raises FileNotFoundError where the answer is that there is no such file, another OSError where there was no
-        answer or a different one, and ValueError for a url that no transport can read.
+    def pieces(self, url: str) -> Iterator[tuple[int, bytes]]:
+        """What `url` holds, in pieces of bounded size, each with its offset.
+
+        An answer that breaks off is continued, or begun anew where the server cannot do so: then the offset is 0 again,
+        and what came before is void. Raises FileNotFoundError where the answer is that there is no such file, another
+        OSError where there was no answer or a different one, and ValueError for a url that no transport can read.
         """
         scheme = urlsplit(url).scheme.lower()
         if is_remote(url):
             if self.offline:
                 raise OSError("not asked for, since this is an offline run")
-            yield from self._http_chunks(url)
+            yield from self._http_pieces(url)
         elif scheme == "file":
-            yield from _file_chunks(unquote(urlsplit(url).path))
+            yield from _file_pieces(unquote(urlsplit(url).path))
         elif not scheme or "/" in url.split(":")[0]:
-            yield from _file_chunks(os.path.join(self._base, url))
+            yield from _file_pieces(os.path.join(self._base, url))
         else:
             raise ValueError(f"a {scheme}: url is not supported; use https, http, file, debian or a path")
 
-    def _http_chunks(self, url: str) -> Iterator[bytes]:
-        from urllib3.exceptions import HTTPError
+    def _http_pieces(self, url: str) -> Iterator[tuple[int, bytes]]:
+        from urllib3.exceptions import HTTPError, MaxRetryError
 
-        try:
-            response = self._pool(url).request("GET", url, preload_content=False)
+        position, validator, breaks = 0, "", 0
+        while True:
+            # RFC 9110, 13.1.5: the rest if the file is still the one that was begun, else all of the new one.
+            headers = {"Range": f"bytes={position}-", "If-Range": validator} if position and validator else {}
             try:
-                if response.status != 200:
-                    answer = f"HTTP status {response.status} {response.reason or ''}".rstrip()
-                    raise FileNotFoundError(errno.ENOENT, answer) if response.status in _GONE else OSError(answer)
-                yield from response.stream(_CHUNK, decode_content=False)
-            finally:
-                response.release_conn()
-        except HTTPError as error:
-            raise OSError(str(getattr(error, "reason", None) or error)) from error
+                response = self._pool(url).request("GET", url, headers=headers, preload_content=False)
+                try:
+                    position = _begin(response, position if headers else 0)
+                    validator = _validator(response)
+                    for chunk in response.stream(_CHUNK, decode_content=False):
+                        yield position, chunk
+                        position += len(chunk)
+                    return
+                finally:
+                    response.release_conn()
+            except HTTPError as error:
+                breaks += 1
+                if isinstance(error, MaxRetryError) or breaks > _BREAKS_MAX:
+                    raise OSError(str(getattr(error, "reason", None) or error)) from error
+                time.sleep(_BACKOFF * 2 ** (breaks - 1))
 
     def _pool(self, url: str) -> "urllib3.PoolManager":
         """The connections for `url`, through the proxy that the environment names for it."""
@@ -70,7 +92,9 @@ class Transport:
         bypass = urllib.request.proxy_bypass_environment(parts.hostname or "", proxies)  # type: ignore[attr-defined]
         proxy = "" if bypass else proxies.get(parts.scheme, "")
         if proxy not in self._pools:
-            retries = urllib3.Retry(total=4, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504))
+            retries = urllib3.Retry(
+                total=_BREAKS_MAX, backoff_factor=_BACKOFF, status_forcelist=(429, 500, 502, 503, 504)
+            )
             timeout = urllib3.Timeout(connect=20, read=60)
             options = {"retries": retries, "timeout": timeout, "maxsize": CONNECTIONS}
             self._pools[proxy] = (
@@ -91,7 +115,25 @@ def reason(error: Exception) -> str:
     return str(error)
 
 
-def _file_chunks(path: str) -> Iterator[bytes]:
+def _begin(response: "urllib3.BaseHTTPResponse", asked: int) -> int:
+    """The offset at which an answer begins; an error where it is not what was asked for."""
+    if response.status == 206 and asked and response.headers.get("Content-Range", "").startswith(f"bytes {asked}-"):
+        return asked
+    if response.status == 200:
+        return 0
+    answer = f"HTTP status {response.status} {response.reason or ''}".rstrip()
+    raise FileNotFoundError(errno.ENOENT, answer) if response.status in _GONE else OSError(answer)
+
+
+def _validator(response: "urllib3.BaseHTTPResponse") -> str:
+    """What tells this form of the file from another, for If-Range, which takes no weak tag."""
+    tag = response.headers.get("ETag", "")
+    return response.headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag
+
+
+def _file_pieces(path: str) -> Iterator[tuple[int, bytes]]:
     with open(path, "rb") as file:
+        position = 0
         while chunk := file.read(_CHUNK):
-            yield chunk
+            yield position, chunk
+            position += len(chunk)

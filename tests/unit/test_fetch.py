@@ -192,3 +192,67 @@ def test_https_with_an_unknown_certificate_is_refused(store: Store, tmp_path: pa
         running.shutdown()
     assert running.asked == []
     assert "certificate verify failed" in said.lower()
+
+
+class Breaking(BaseHTTPRequestHandler):
+    """Breaks off each answer but the last after some bytes; `changed` is served from the second request on."""
+
+    asked: list[str]
+    breaks: int
+    ranges: bool
+    changed: bool
+
+    def do_GET(self) -> None:
+        """Answer."""
+        first = not self.asked
+        self.asked.append(self.headers.get("Range", "all"))
+        body, tag = (b"old" * 6000, '"old"') if self.changed and first else (CONTENT, '"new"')
+        start = 0
+        if self.ranges and self.headers.get("If-Range") == tag:
+            start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+        self.send_response(206 if start else 200)
+        self.send_header("ETag", tag)
+        self.send_header("Content-Length", str(len(body) - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        self.end_headers()
+        end = start + 5000 if len(self.asked) <= self.breaks else len(body)
+        self.wfile.write(body[start:end])
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""
+
+
+def fetch_broken(store: Store, *, breaks: int = 1, ranges: bool = True, changed: bool = False) -> list[str]:
+    """Fetch from a server that breaks off; the ranges that it was asked for."""
+    asked: list[str] = []
+    own = type("Own", (Breaking,), {"asked": asked, "breaks": breaks, "ranges": ranges, "changed": changed})
+    with ThreadingHTTPServer(("127.0.0.1", 0), own) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        try:
+            fetch(store, f"http://127.0.0.1:{running.server_port}/a")
+        finally:
+            running.shutdown()
+    return asked
+
+
+def test_what_breaks_off_is_continued(store: Store) -> None:
+    assert fetch_broken(store, breaks=2) == ["all", "bytes=5000-", "bytes=10000-"]
+    assert content(store) == CONTENT
+
+
+def test_what_breaks_off_is_begun_anew_where_the_server_knows_no_ranges(store: Store) -> None:
+    assert fetch_broken(store, ranges=False) == ["all", "bytes=5000-"]
+    assert content(store) == CONTENT
+
+
+def test_a_file_that_changed_meanwhile_is_begun_anew(store: Store) -> None:
+    assert fetch_broken(store, changed=True) == ["all", "bytes=5000-"]
+    assert content(store) == CONTENT
+
+
+def test_a_server_that_always_breaks_off_is_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("magpkg.transport._BACKOFF", 0.01)
+    with pytest.raises(MagpkgError, match=r"cannot be fetched: .* bytes read"):
+        fetch_broken(store, breaks=100, ranges=False)
+    assert os.listdir(store.fetch_directory) == []

@@ -1,5 +1,6 @@
 """The store: locks that outlive, workspaces that are swept, publishing by one rename."""
 
+import ctypes
 import fcntl
 import os
 import pathlib
@@ -185,3 +186,31 @@ def test_members(store: Store) -> None:
     pathlib.Path(path, "packages").write_text("a-1\nb-2\n")
     assert store.members("abc") == ["a-1", "b-2"]
     assert store.members("gone") == []
+
+
+def test_what_is_published_was_flushed_before(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    library = ctypes.CDLL(None, use_errno=True)
+
+    class Library:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def syncfs(self, descriptor: int) -> int:
+            calls.append(f"syncfs of {os.readlink(f'/proc/self/fd/{descriptor}')}")
+            return int(library.syncfs(descriptor))
+
+    rename = os.rename
+
+    def noted(work: str, path: str) -> None:
+        calls.append("rename")
+        rename(work, path)
+
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    monkeypatch.setattr(os, "rename", noted)
+    store.prepare()
+    with store.workspace("test") as work:
+        os.mkdir(f"{work}/out")
+        store.publish(f"{work}/out", store.package("a"))
+    assert calls == [f"syncfs of {store.tmp_directory}", "rename"]
+    assert os.path.isdir(store.package("a"))

@@ -1,0 +1,1 @@
+"""The speed that the project promises, measured: `python -m tests.benchmarks`."""

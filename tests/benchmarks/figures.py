@@ -1,0 +1,249 @@
+"""The figures: each function makes what it measures below a scratch directory and returns rows."""
+
+import os
+import re
+import shlex
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+
+from magpkg import cleanup, tree
+from magpkg.package import make_package
+from magpkg.rootfs import Member, assemble
+from magpkg.store import Store
+from tests.benchmarks.measure import Row, alternating, command, peak_memory
+from tests.support import sha256, tar_bytes
+
+_GRAPH = """
+local magpkg = import 'magpkg/magpkg.libsonnet';
+local layer(below, number) = [
+  magpkg.package({ name: 'p-' + number + '-' + index, build: 'true', runDeps: below }) for index in std.range(1, 8)
+];
+{ packages: std.foldl(layer, std.range(1, %d), []) }
+"""
+_EVALUATE = """
+import sys
+from magpkg.evaluate import Inputs, evaluate
+from magpkg.manifest import read_manifest
+from magpkg.package import PackageGraph
+graph = PackageGraph()
+manifest = read_manifest(evaluate(Inputs(file=sys.argv[1]), graph).value, graph)
+print(len(manifest.closure()))
+"""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where to measure, how often, and how large."""
+
+    scratch: str
+    manifest: str
+    warm_runs: int
+    cold_runs: int
+    scale: int  # 1,000 packages, 10,000 venvs, 100,000 files where it is 1,000
+
+    def environment(self, store: str = "store") -> dict[str, str]:
+        """The environment of a magpkg that uses a store of the benchmark's."""
+        return dict(os.environ) | {"MAGPKG_STORE": f"{self.scratch}/{store}"}
+
+    def magpkg(self, *words: str) -> list[str]:
+        """The command line of magpkg as it is installed beside this interpreter."""
+        return [f"{os.path.dirname(sys.executable)}/magpkg", *words]
+
+    def path(self, name: str) -> str:
+        """A path below the scratch directory."""
+        return f"{self.scratch}/{name}"
+
+
+def warm(bench: Bench) -> list[Row]:
+    """A warm launch, beside raw bwrap with the same arguments and the start of a bare interpreter."""
+    words = bench.magpkg("venv", "-f", bench.manifest, "--", "true")
+    times = _launches(bench, words)
+    ratio = (times["magpkg"] - times["bwrap"]) / times["interpreter"]
+    detail = ", ".join(f"{name} {seconds * 1000:.1f} ms" for name, seconds in times.items())
+    return [Row("warm launch: (magpkg - bwrap) / interpreter", ratio, "x", 2.0, detail)]
+
+
+def _launches(bench: Bench, words: list[str]) -> dict[str, float]:
+    environment = bench.environment()
+    command(words, environment)()
+    shown = os.popen(  # noqa: S605 - words of this module's own
+        f"MAGPKG_STORE={shlex.quote(environment['MAGPKG_STORE'])} "
+        + shlex.join([*words[:2], "--debug", *words[2:]])
+        + " 2>&1 >/dev/null"
+    ).read()
+    drawn = re.search(r"magpkg: (.*bwrap .*)", shown)
+    assert drawn, shown
+    jobs = {
+        "magpkg": command(words, environment),
+        "bwrap": command(shlex.split(drawn.group(1)), environment),
+        "interpreter": command([sys.executable, "-I", "-S", "-c", "pass"], environment),
+    }
+    return alternating(bench.warm_runs, jobs)
+
+
+def closure_size(bench: Bench) -> list[Row]:
+    """A warm launch of a venv of many packages beside one of a hundredth as many."""
+    os.makedirs(bench.path("tars"), exist_ok=True)
+    busybox = "local core = import 'magpkg/packages/core.libsonnet'; core['busybox-static']"
+    for count in (max(2, bench.scale // 100), bench.scale):
+        packages = []
+        for number in range(count):
+            data = tar_bytes({f"usr/share/p{number}": f"{number}"})
+            with open(bench.path(f"tars/{number}.tar"), "wb") as file:
+                file.write(data)
+            packages.append(
+                f"m.package({{name: 'p{number}', build: 'untar', fetch: [{{filename: 'a.tar', "
+                f"sha256: '{sha256(data)}', urls: ['file://{bench.path(f'tars/{number}.tar')}']}}]}})"
+            )
+        with open(bench.path(f"closure{count}.jsonnet"), "w", encoding="utf-8") as file:
+            listed = ", ".join(packages)
+            file.write(f"local m = import 'magpkg/magpkg.libsonnet'; {{ packages: [{busybox}, {listed}] }}")
+    small, large = max(2, bench.scale // 100), bench.scale
+    jobs = {}
+    for count in (small, large):
+        words = bench.magpkg("venv", "-f", bench.path(f"closure{count}.jsonnet"), "--", "/bin/busybox", "true")
+        command(words, bench.environment())()
+        jobs[str(count)] = command(words, bench.environment())
+    times = alternating(bench.warm_runs, jobs)
+    detail = ", ".join(f"{count} packages {seconds * 1000:.1f} ms" for count, seconds in times.items())
+    return [Row("warm launch: many packages / few", times[str(large)] / times[str(small)], "x", 1.1, detail)]
+
+
+def evaluation(bench: Bench) -> list[Row]:
+    """Evaluation and hashing of packages in layers of eight, each of which depends on the whole layer below."""
+    jobs, words = {}, {}
+    for name, count in (("once", bench.scale), ("twice", 2 * bench.scale)):
+        path = bench.path(f"graph-{name}.jsonnet")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(_GRAPH % max(1, count // 8))
+        words[name] = [sys.executable, "-c", _EVALUATE, path]
+        jobs[name] = command(words[name])
+    times = alternating(bench.cold_runs, jobs)
+    memory = peak_memory(words["once"], bench.environment()) / 1e6
+    detail = f"{2 * bench.scale} packages {times['twice']:.2f} s, {bench.scale} packages {times['once']:.2f} s"
+    return [
+        Row(f"evaluation of {bench.scale} packages", times["once"], "s", 1.0, "a process of its own"),
+        Row("evaluation: peak memory", memory, "MB", 200.0, ""),
+        Row("evaluation: twice the packages", times["twice"] / times["once"], "x", 2.2, detail),
+    ]
+
+
+def cold(bench: Bench) -> list[Row]:
+    """A venv from downloaded files, beside dpkg-deb and tar on the same files, as many at once as there are cores."""
+    environment = bench.environment("cold")
+    command(bench.magpkg("fetch", "-f", bench.manifest), environment)()
+    os.makedirs(bench.path("debs"), exist_ok=True)
+    for name in os.listdir(bench.path("cold/fetch")):
+        with open(bench.path(f"cold/fetch/{name}"), "rb") as file:
+            if file.read(8) == b"!<arch>\n":
+                shutil.copy(file.name, bench.path(f"debs/{name}.deb"))
+    unpack = f"cd {shlex.quote(bench.path('debs'))} && ls *.deb | xargs -P$(nproc) -n1 " + (
+        """sh -c 'dpkg-deb --fsys-tarfile "$0" | tar x -C ../out'"""
+    )
+    taken: dict[str, list[float]] = {"magpkg": [], "dpkg-deb": []}
+    memory = 0
+    words = bench.magpkg("venv", "-q", "-f", bench.manifest, "--", "true")
+    for _ in range(bench.cold_runs):
+        for name in ("venv", "pkgs", "eval"):
+            shutil.rmtree(bench.path(f"cold/{name}"), ignore_errors=True)
+        begin = time.perf_counter()
+        memory = max(memory, peak_memory(words, environment))
+        taken["magpkg"].append(time.perf_counter() - begin)
+        tree.remove(bench.path("out"))
+        os.mkdir(bench.path("out"))
+        begin = time.perf_counter()
+        command(["sh", "-c", unpack])()
+        taken["dpkg-deb"].append(time.perf_counter() - begin)
+    ours, theirs = (sorted(times)[len(times) // 2] for times in taken.values())
+    detail = f"magpkg {ours:.2f} s, dpkg-deb {theirs:.2f} s"
+    return [
+        Row("cold: venv from downloads / dpkg-deb | tar", ours / theirs, "x", 0.8, detail),
+        Row("cold: peak memory of any process", memory / 1e6, "MB", 300.0, ""),
+    ]
+
+
+def merging(bench: Bench) -> list[Row]:
+    """Merging many files of ten packages beside `cp -al` of what was merged."""
+    members = []
+    for number in range(10):
+        root = bench.path(f"merge/{number}")
+        for directory in range(10):
+            os.makedirs(f"{root}/usr/share/{directory}", exist_ok=True)
+            for file in range(bench.scale):
+                with open(f"{root}/usr/share/{directory}/{number}-{file}", "wb"):
+                    pass
+        members.append(Member(make_package(f"p{number}", "untar"), root))
+
+    def merge() -> None:
+        tree.remove(bench.path("merged"))
+        os.mkdir(bench.path("merged"))
+        begin = time.perf_counter()
+        assemble(bench.path("merged"), members)
+        merged.append(time.perf_counter() - begin)
+
+    def copy() -> None:
+        tree.remove(bench.path("copied"))
+        begin = time.perf_counter()
+        command(["cp", "-al", bench.path("merged"), bench.path("copied")])()
+        copied.append(time.perf_counter() - begin)
+
+    merged: list[float] = []
+    copied: list[float] = []
+    alternating(min(3, bench.cold_runs), {"merge": merge, "copy": copy})
+    ours, theirs = sorted(merged)[len(merged) // 2], sorted(copied)[len(copied) // 2]
+    return [
+        Row(f"merging {100 * bench.scale} files", ours, "s", 3.0, ""),
+        Row("merging / cp -al of the merged tree", ours / theirs, "x", None, f"cp -al {theirs:.2f} s"),
+    ]
+
+
+def cleaning(bench: Bench) -> list[Row]:
+    """Cleanup of many venvs of which half are old: finding them, and removing them beside `rm -rf`."""
+    store, count = Store(bench.path("cleaned")), 10 * bench.scale
+    _make_venvs(bench.path("cleaned"), count)
+    _make_venvs(bench.path("reference"), count)
+    begin = time.perf_counter()
+    report = cleanup.clean(store, [cleanup.VENV], 30, dry_run=True)
+    selection = time.perf_counter() - begin
+    assert len(report.removed) == count // 2
+    begin = time.perf_counter()
+    assert len(cleanup.clean(store, [cleanup.VENV], 30).removed) == count // 2
+    removal = time.perf_counter() - begin
+    old = [bench.path(f"reference/venv/{number:064x}") for number in range(0, count, 2)]
+    listed = "\0".join([*old, *(f"{path}.lock" for path in old)])
+    with open(bench.path("old"), "w", encoding="utf-8") as file:
+        file.write(listed)
+    begin = time.perf_counter()
+    command(["sh", "-c", f"xargs -0 rm -rf < {shlex.quote(bench.path('old'))}"])()
+    reference = time.perf_counter() - begin
+    return [
+        Row(f"cleanup: dry run over {count} venvs, half old", selection, "s", 1.0, "selecting and measuring"),
+        Row("cleanup: removal / rm -rf", removal / reference, "x", None, f"{removal:.2f} s, rm -rf {reference:.2f} s"),
+    ]
+
+
+def _make_venvs(root: str, count: int) -> None:
+    store = Store(root)
+    store.prepare()
+    for number in range(count):
+        path = store.venv(f"{number:064x}")
+        os.makedirs(f"{path}/rootfs")
+        for name in ("packages", "rootfs/file"):
+            with open(f"{path}/{name}", "w", encoding="utf-8"):
+                pass
+        with open(f"{path}.lock", "w", encoding="utf-8"):
+            pass
+        if number % 2 == 0:
+            os.utime(f"{path}.lock", (0, 0))
+
+
+FIGURES = {
+    "warm": warm,
+    "closure-size": closure_size,
+    "evaluation": evaluation,
+    "cold": cold,
+    "merging": merging,
+    "cleaning": cleaning,
+}
