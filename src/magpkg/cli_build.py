@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from magpkg import launch, options
-from magpkg.terminal import speaker
+from magpkg.terminal import download_line, speaker
 
 if TYPE_CHECKING:
     from magpkg.evaluate import Inputs
@@ -40,7 +40,9 @@ def build(
     manifest, evaluated = options.manifest(given)
     bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
     builder = Builder(store, bwrap, jobs or len(os.sched_getaffinity(0)), read_bounds(environment))
-    fetcher = Fetcher(store, Transport(environment, evaluated.directory, offline=offline))
+    fetcher = Fetcher(
+        store, Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))
+    )
     with store.reading():
         realise(manifest.closure(), builder, fetcher, speaker(quiet=quiet))
     for package in manifest.packages:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from magpkg import options
-from magpkg.terminal import say, speaker
+from magpkg.terminal import download_line, say, speaker
 
 if TYPE_CHECKING:
     from magpkg.evaluate import Inputs
@@ -34,7 +34,9 @@ def fetch(
     environment = dict(os.environ)
     store = options.store(environment)
     manifest, evaluated = options.manifest(given)
-    fetcher = Fetcher(store, Transport(environment, evaluated.directory, offline=offline))
+    fetcher = Fetcher(
+        store, Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))
+    )
     with store.reading():
         fetch_missing(manifest.closure(), store, fetcher, speaker(quiet=quiet))
     if not quiet:

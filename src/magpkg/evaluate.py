@@ -104,6 +104,7 @@ class _Evaluation:
     stand_in: LockStandIn | None = None
     _locked: set[str] = field(default_factory=set)
     _names: list[str] = field(default_factory=list)
+    _entered: dict[str, int] = field(default_factory=dict)
     _error: MagpkgError | None = None
 
     def run(self, name: str, text: str) -> object:
@@ -148,7 +149,8 @@ class _Evaluation:
 
     def _enter(self, name: str) -> bool:
         self._names.append(name)
-        if self._names.count(name) > _SAME_NAME_DEPTH_MAX:
+        self._entered[name] = self._entered.get(name, 0) + 1
+        if self._entered[name] > _SAME_NAME_DEPTH_MAX:
             first = len(self._names) - 2 - self._names[-2::-1].index(name)
             circle = " -> ".join(self._names[first:])
             raise MagpkgError(f"package {name}: depends on itself: {circle}")
@@ -156,7 +158,7 @@ class _Evaluation:
 
     def _package(self, definition: str) -> str:
         package = self.graph.define(json.loads(definition), "package")
-        self._names.pop()
+        self._entered[self._names.pop()] -= 1
         return self.graph.register(package)
 
     def _lockset(self, text: str) -> dict[str, dict[str, str]]:

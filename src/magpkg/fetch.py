@@ -42,6 +42,7 @@ class Fetcher:
         if self._transport.offline:
             self._refuse_remote(missing.values())
         report(f"fetching {len(missing)} file{'s' if len(missing) > 1 else ''}")
+        self._transport.progress.begin(len(missing))
         with self._store.workspace("fetch") as work, ThreadPoolExecutor(CONNECTIONS) as pool:
             futures = [pool.submit(self._fetch, item, work) for item in missing.values()]
             try:
@@ -51,6 +52,8 @@ class Fetcher:
                 self._stopped = True
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+            finally:
+                self._transport.progress.end()
 
     def _present(self, source: Source) -> bool:
         try:
@@ -85,6 +88,7 @@ class Fetcher:
             if received == source.sha256:
                 os.chmod(partial, 0o444)
                 self._store.publish(partial, self._store.fetched(source.sha256))
+                self._transport.progress.finished(url)
                 return
             gone = False
             with suppress(FileNotFoundError):

@@ -1,5 +1,8 @@
 """What the commands share in speaking to the user: messages, errors and sizes. Part of the command line."""
 
+import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable
 
@@ -42,7 +45,7 @@ def size(count: int) -> str:
 
 def age(seconds: float) -> str:
     """A span of time for people to read, in its largest unit."""
-    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
         count = int(seconds // length)
         if count:
             return f"{count} {unit}{'s' if count > 1 else ''}"
@@ -52,3 +55,63 @@ def age(seconds: float) -> str:
 def printable(text: str) -> str:
     """Text of strangers without what a terminal would take for a command."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+class DownloadLine:
+    """A line on a terminal that tells how downloads go on: files, bytes, rate, time left, and what is on its way."""
+
+    _INTERVAL = 0.1  # seconds between two forms of the line
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files = self._done = self._bytes = 0
+        self._started = self._shown = 0.0
+        self._open: dict[str, tuple[int, int]] = {}
+
+    def begin(self, files: int) -> None:
+        """See transport.Progress."""
+        self._files, self._started = files, time.monotonic()
+
+    def received(self, url: str, position: int, size: int) -> None:
+        """See transport.Progress."""
+        with self._lock:
+            self._bytes += position - self._open.get(url, (0, 0))[0]
+            self._open[url] = (position, size)
+            now = time.monotonic()
+            if now - self._shown >= self._INTERVAL:
+                self._shown = now
+                self._draw(self._text(now))
+
+    def finished(self, url: str) -> None:
+        """See transport.Progress."""
+        with self._lock:
+            self._done += 1
+            self._open.pop(url, None)
+
+    def end(self) -> None:
+        """See transport.Progress."""
+        with self._lock:
+            if self._shown:
+                self._draw("")
+
+    def _text(self, now: float) -> str:
+        seconds = max(now - self._started, 0.001)
+        parts = [f"{self._done} of {self._files} files", size(self._bytes), f"{size(int(self._bytes / seconds))}/s"]
+        if self._done:
+            parts.append(f"{age(seconds / self._done * (self._files - self._done))} left")
+        files = [
+            f"{url.rpartition('/')[2]}{f' {at * 100 // whole}%' if whole else ''}"
+            for url, (at, whole) in self._open.items()
+        ]
+        return f"magpkg: {', '.join(parts)}: {', '.join(sorted(files)[:3])}"
+
+    def _draw(self, text: str) -> None:
+        import shutil
+
+        width = shutil.get_terminal_size().columns - 1
+        click.echo(f"\r{printable(text[:width])}\x1b[K", nl=False, err=True)
+
+
+def download_line(*, quiet: bool) -> DownloadLine | None:
+    """The line for downloads where somebody watches: standard error is a terminal, and quiet was not asked for."""
+    return None if quiet or not sys.stderr.isatty() else DownloadLine()

@@ -4,7 +4,7 @@ import errno
 import os
 import time
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
@@ -17,14 +17,49 @@ _BREAKS_MAX = 4
 _BACKOFF = 0.3
 
 
+class Progress(Protocol):
+    """Is told how downloads go on, from several threads."""
+
+    def begin(self, files: int) -> None:
+        """So many files are going to be read."""
+
+    def received(self, url: str, position: int, size: int) -> None:
+        """Of the file at `url` so many bytes are there; its size is 0 where it is not known."""
+
+    def finished(self, url: str) -> None:
+        """The file at `url` is there whole, and right."""
+
+    def end(self) -> None:
+        """No more is read."""
+
+
+class Unseen:
+    """Progress that nobody wants to see."""
+
+    def begin(self, files: int) -> None:
+        """See Progress."""
+
+    def received(self, url: str, position: int, size: int) -> None:
+        """See Progress."""
+
+    def finished(self, url: str) -> None:
+        """See Progress."""
+
+    def end(self) -> None:
+        """See Progress."""
+
+
 class Transport:
     """Reads urls, several threads at once; relative paths are seen from `base`.
 
     `offline` is the promise that no network is asked: then http and https urls are refused.
     """
 
-    def __init__(self, environment: Mapping[str, str], base: str, *, offline: bool = False) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], base: str, *, offline: bool = False, progress: Progress | None = None
+    ) -> None:
         self.environment = environment
+        self.progress = progress or Unseen()
         self.offline = offline
         self._base = base
         self._pools: dict[str, urllib3.PoolManager] = {}
@@ -69,9 +104,11 @@ class Transport:
                 try:
                     position = _begin(response, position if headers else 0)
                     validator = _validator(response)
+                    size = position + int(response.headers.get("Content-Length", "0"))
                     for chunk in response.stream(_CHUNK, decode_content=False):
                         yield position, chunk
                         position += len(chunk)
+                        self.progress.received(url, position, size)
                     return
                 finally:
                     response.release_conn()
