@@ -3,8 +3,9 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 from magpkg import tree
 from magpkg.errors import MagpkgError
@@ -44,17 +45,19 @@ def clean(store: Store, kinds: Iterable[str], max_age_days: float, *, dry_run: b
     A venv that runs or is being made stays, and so does a package tree that a remaining venv consists of, since it
     costs no data. With `dry_run` nothing is removed and the report says what would be.
     """
-    run = _Run(store, max_age_days * _DAY, dry_run)
-    for kind in (VENV, PACKAGE, FETCHED):
-        if kind in kinds:
-            run.clean(kind)
-    run.sweep()
+    with ExitStack() as resources:
+        run = _Run(store, max_age_days * _DAY, dry_run, resources)
+        for kind in (VENV, PACKAGE, FETCHED):
+            if kind in kinds:
+                run.clean(kind)
+        run.sweep()
     return Report(tuple(run.removed), tuple(run.busy), tuple(run.failures))
 
 
 class _Run:
-    def __init__(self, store: Store, max_age: float, dry_run: bool) -> None:
+    def __init__(self, store: Store, max_age: float, dry_run: bool, resources: ExitStack) -> None:
         self._store = store
+        self._resources = resources
         self._oldest = time.time() - max_age
         self._measure = _DryMeasure() if dry_run else None
         self.removed: list[Removal] = []
@@ -142,13 +145,18 @@ class _Run:
         """Take a published path out of sight by one rename, with its lock, and remove it; the bytes freed."""
         if self._measure is not None:
             return self._measure.freed(path)
-        with self._store.workspace("cleanup") as work:
+        retired = f"{self._work}/{os.path.basename(path)}"
+        with suppress(FileNotFoundError):
+            os.rename(path, retired)
+        for ending in BESIDE:
             with suppress(FileNotFoundError):
-                os.rename(path, f"{work}/retired")
-            for ending in BESIDE:
-                with suppress(FileNotFoundError):
-                    os.unlink(f"{path}{ending}")
-            return tree.remove(f"{work}/retired")
+                os.unlink(f"{path}{ending}")
+        return tree.remove(retired)
+
+    @cached_property
+    def _work(self) -> str:
+        """The place for what is on its way out: one for all, since making one costs as much as a small removal."""
+        return self._resources.enter_context(self._store.workspace("cleanup"))
 
     def _freed(self, path: str) -> int:
         return tree.remove(path) if self._measure is None else self._measure.freed(path)

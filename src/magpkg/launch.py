@@ -102,7 +102,7 @@ def _spawn(
 def _supervise(monitor: int, reports: int, name: str) -> int:
     """Wait until the command has ended, and the monitor with it; the command's exit status."""
     # The monitor writes the pid as soon as there is a child and closes the pipe where it fails before.
-    said = os.read(reports, 4096)
+    said = _first_report(reports)
     command = _reported(said, b'"child-pid":')
     namespace = b'"pid-namespace"' in said
     monitor_code: int | None = None
@@ -128,6 +128,17 @@ def _supervise(monitor: int, reports: int, name: str) -> int:
                 raise _not_started(command, name)
             if command is None:
                 return _shell_status(code)  # a signal came before there was a command
+
+
+def _first_report(reports: int) -> bytes:
+    """All of bwrap's first report, which it writes piece by piece; what there is of it where bwrap fails before."""
+    said = b""
+    while b"}" not in said:
+        chunk = os.read(reports, 4096)
+        if not chunk:
+            break
+        said += chunk
+    return said
 
 
 def _next_ended(command: int | None, namespace: bool, *, watch: bool) -> tuple[int, int]:
@@ -160,12 +171,15 @@ def _pass_on(number: int, pid: int) -> None:
 
 def _child_of_init(init: int) -> int:
     """The command that bwrap's init starts; waits until it has. The init itself where it never will."""
-    while True:
+    while os.path.exists(
+        f"/proc/{init}/task/{init}/children"
+    ):  # a kernel without CONFIG_PROC_CHILDREN has no such file
         children = _children(init)
         found = next((pid for pid in children if _is_command(pid)), None)
         if found is not None or children or not _is_running(init):
             return init if found is None else found
         signal.sigtimedwait((), 0.001)
+    return init
 
 
 def _end_namespace(init: int | None) -> None:
