@@ -1,6 +1,7 @@
 """Cleanup: what nobody has used for a while and nobody uses now is removed; what killed runs left is swept."""
 
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -9,6 +10,7 @@ from functools import cached_property
 
 from magpkg import tree
 from magpkg.errors import MagpkgError
+from magpkg.inventory import statuses
 from magpkg.store import BESIDE, Store, abandoned
 
 VENV, PACKAGE, FETCHED, LEFTOVER = "venv", "package", "fetched", "leftover"
@@ -201,29 +203,14 @@ class _DryMeasure:
 
     def freed(self, path: str) -> int:
         total = 0
-        for status in _statuses(path):
+        for status in statuses([path]):
+            if stat.S_ISDIR(status.st_mode):
+                continue
             key = (status.st_dev, status.st_ino)
             self._seen[key] = self._seen.get(key, 0) + 1
             if self._seen[key] == status.st_nlink:
                 total += status.st_blocks * 512
         return total
-
-
-def _statuses(path: str) -> Iterator[os.stat_result]:
-    """The status of every file and symlink at or below `path`."""
-    pending = [path]
-    while pending:
-        current = pending.pop()
-        with suppress(FileNotFoundError):
-            if not os.path.isdir(current) or os.path.islink(current):
-                yield os.lstat(current)
-                continue
-            with os.scandir(current) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-                    else:
-                        yield entry.stat(follow_symlinks=False)
 
 
 def _listed(directory: str) -> Sequence[str]:

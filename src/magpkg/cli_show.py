@@ -27,6 +27,7 @@ def show(given: "Inputs", values: bool, as_json: bool) -> None:
     name = venv_hash(closure, manifest.fs_entries)
     store = options.store(os.environ)
     made = os.path.isdir(store.venv(name))
+    held = inventory.usage([store.venv(name)]).total if made else None
     drawn = outline(manifest.packages)
     facts = {
         "version": 1,
@@ -34,7 +35,7 @@ def show(given: "Inputs", values: bool, as_json: bool) -> None:
         "hash": name,
         "rootfs": f"{store.venv(name)}/rootfs",
         "made": made,
-        "bytes": inventory.usage([store.venv(name)]).total if made else None,
+        "bytes": held,
         "packages": [{"name": drawn.nodes[key].name, "version": drawn.nodes[key].version} for key in drawn.roots],
         "closure": len(drawn.nodes),
         "fsEntries": [entry.path for entry in manifest.fs_entries],
@@ -46,7 +47,7 @@ def show(given: "Inputs", values: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return
-    state = f"made, {size(inventory.usage([store.venv(name)]).total)}" if made else "not made yet"
+    state = "not made yet" if held is None else f"made, {size(held)}"
     click.echo(f"manifest   {evaluated.origin}")
     click.echo(f"venv       {name} ({state})")
     click.echo(f"packages   {len(drawn.roots)}, {len(drawn.nodes)} with all that they need")

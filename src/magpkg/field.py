@@ -2,9 +2,12 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping
 
 from magpkg.errors import MagpkgError
+
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def shown(value: object, limit: int = 60) -> str:
@@ -40,6 +43,19 @@ def read_object(value: object, where: str, known: Iterable[str]) -> dict[str, ob
             hint = nearest(str(name), allowed) or f"known fields: {', '.join(allowed)}"
             raise MagpkgError(f"{where}: unknown field {shown(name)}", hint)
     return value
+
+
+def is_sha256(text: str) -> bool:
+    """Whether `text` is a SHA-256 as everything here writes it."""
+    return _SHA256.match(text) is not None
+
+
+def read_sha256(value: object, where: str) -> str:
+    """`value` as a SHA-256."""
+    text = read_text(value, where)
+    if not is_sha256(text):
+        raise MagpkgError(f"{where}: must be 64 lower-case hexadecimal digits, got {shown(text)}")
+    return text
 
 
 def read_list(value: object, where: str) -> list[object]:

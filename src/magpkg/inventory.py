@@ -73,7 +73,7 @@ def usage(paths: Sequence[str]) -> Usage:
     """The bytes of disk of all that is at or below the paths, each file once."""
     seen: dict[tuple[int, int], int] = {}
     alone = total = 0
-    for status in _statuses(paths):
+    for status in statuses(paths):
         size = status.st_blocks * _BLOCK
         key = (status.st_dev, status.st_ino)
         seen[key] = seen.get(key, 0) + 1
@@ -85,7 +85,8 @@ def usage(paths: Sequence[str]) -> Usage:
     return Usage(alone, total - alone)
 
 
-def _statuses(paths: Sequence[str]) -> Iterator[os.stat_result]:
+def statuses(paths: Sequence[str]) -> Iterator[os.stat_result]:
+    """The status of everything at or below the paths, directories among them; what goes away meanwhile is left out."""
     pending = list(paths)
     while pending:
         path = pending.pop()

@@ -171,9 +171,8 @@ def _pass_on(number: int, pid: int) -> None:
 
 def _child_of_init(init: int) -> int:
     """The command that bwrap's init starts; waits until it has. The init itself where it never will."""
-    while os.path.exists(
-        f"/proc/{init}/task/{init}/children"
-    ):  # a kernel without CONFIG_PROC_CHILDREN has no such file
+    # A kernel without CONFIG_PROC_CHILDREN has no such file.
+    while os.path.exists(f"/proc/{init}/task/{init}/children"):
         children = _children(init)
         found = next((pid for pid in children if _is_command(pid)), None)
         if found is not None or children or not _is_running(init):

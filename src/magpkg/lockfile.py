@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from magpkg.errors import MagpkgError
-from magpkg.field import near, read_bool, read_list, read_object, read_text, required, shown
+from magpkg.field import near, read_bool, read_list, read_object, read_sha256, read_text, required, shown
 
 LOCK_VERSION = 1
 LOCK_NAME = "debian.lock.json"
@@ -17,7 +17,6 @@ _LOCK_FIELDS = ("version", "architecture", "suites", "recommends", "names", "pac
 _SUITE_FIELDS = ("suite", "components", "date", "inrelease")
 _PIN_FIELDS = ("version", "architecture", "path", "sha256", "size", "depends")
 _DEBIAN_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")  # Debian policy, 5.6.1
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _POOL_PATH = re.compile(r"pool/[A-Za-z0-9+._~:/%-]+\.deb\Z")
 
 
@@ -198,9 +197,6 @@ def _read_pin(name: str, value: object, lock: str) -> Pin:
     path = read_text(required(fields, "path", where), f"{where}.path")
     if not _POOL_PATH.match(path) or ".." in path.split("/"):
         raise MagpkgError(f"{where}.path: must be the path of a .deb below pool/, got {shown(path)}")
-    sha256 = read_text(required(fields, "sha256", where), f"{where}.sha256")
-    if not _SHA256.match(sha256):
-        raise MagpkgError(f"{where}.sha256: must be 64 lower-case hexadecimal digits, got {shown(sha256)}")
     size = fields.get("size", 0)
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise MagpkgError(f"{where}.size: must be a number of bytes, got {shown(size)}")
@@ -209,7 +205,7 @@ def _read_pin(name: str, value: object, lock: str) -> Pin:
         version=read_text(fields.get("version", ""), f"{where}.version", empty=True),
         architecture=read_text(fields.get("architecture", ""), f"{where}.architecture", empty=True),
         path=path,
-        sha256=sha256,
+        sha256=read_sha256(required(fields, "sha256", where), f"{where}.sha256"),
         size=size,
         depends=_read_texts(fields.get("depends", []), f"{where}.depends"),
     )

@@ -42,10 +42,7 @@ def manifest_options(command: _Command) -> _Command:
         click.option("-V", "--ext-str", multiple=True, help="Set an external variable: NAME=TEXT, or NAME."),
         click.option("--tla-str", multiple=True, help="Set a top-level argument: NAME=TEXT, or NAME."),
     )
-    decorated: Callable[..., object] = call
-    for option in reversed(options):
-        decorated = option(decorated)
-    return cast("_Command", decorated)
+    return cast("_Command", _with_options(call, options))
 
 
 def _inputs(
@@ -93,10 +90,7 @@ def entry_options(command: _Command) -> _Command:
         click.option("--no-network", is_flag=True, help="Let the command reach no network."),
         click.option("--shell", metavar="NAME", help="The shell to start where no command is given."),
     )
-    decorated: Callable[..., object] = call
-    for option in reversed(options):
-        decorated = option(decorated)
-    return cast("_Command", decorated)
+    return cast("_Command", _with_options(call, options))
 
 
 def json_option(command: _Command) -> _Command:
@@ -117,9 +111,7 @@ def scope_options(command: _Command) -> _Command:
         click.option("--component", multiple=True, help="Look in this component of the suites, such as contrib."),
         click.option("--arch", help="Debian's name of the architecture; default: the lock's, else amd64."),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return _with_options(command, options)
 
 
 def trust_options(command: _Command) -> _Command:
@@ -134,9 +126,7 @@ def trust_options(command: _Command) -> _Command:
         click.option("--no-verify", is_flag=True, help=no_verify),
         click.option("--allow-expired", is_flag=True, help=allow_expired),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return _with_options(command, options)
 
 
 def trust(keyring: str | None, no_verify: bool, allow_expired: bool) -> "Trust":
@@ -184,6 +174,13 @@ def working_directory(environment: Mapping[str, str]) -> str:
         except OSError:
             return current
     return current
+
+
+def _with_options(command: _Command, options: "Sequence[Callable[[_Command], _Command]]") -> _Command:
+    """The command with the options, which its help shows in this order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def _pairs(values: Sequence[str], option: str) -> tuple[tuple[str, str], ...]:

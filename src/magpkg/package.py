@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from magpkg.digest import PACKAGE_TAG, digest
 from magpkg.errors import MagpkgError
-from magpkg.field import read_list, read_object, read_text, required, shown
+from magpkg.field import read_list, read_object, read_sha256, read_text, required, shown
 
 REFERENCE_FIELD = "magpkg:package"
 """The only visible field of what `magpkg.package()` returns: the key under which the definition was registered."""
@@ -22,7 +22,6 @@ _SOURCE_FIELDS = ("filename", "sha256", "urls")
 # Names and filenames become path components in the store and in the sandbox, so nothing that a path gives a meaning.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,127}\Z")
 _FILENAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9+._~:@%=,-]{0,199}\Z")
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,9 +243,7 @@ def _read_source(value: object, where: str) -> Source:
     filename = read_text(required(fields, "filename", where), f"{where}.filename")
     if not _FILENAME.match(filename):
         raise MagpkgError(f"{where}.filename: must be a plain file name, got {shown(filename)}")
-    sha256 = read_text(required(fields, "sha256", where), f"{where}.sha256")
-    if not _SHA256.match(sha256):
-        raise MagpkgError(f"{where}.sha256: must be 64 lower-case hexadecimal digits, got {shown(sha256)}")
+    sha256 = read_sha256(required(fields, "sha256", where), f"{where}.sha256")
     urls = read_list(required(fields, "urls", where), f"{where}.urls")
     if not urls:
         raise MagpkgError(f"{where}.urls: must name at least one url")

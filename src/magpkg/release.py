@@ -1,15 +1,12 @@
 """Releases: the text of a suite's InRelease file becomes a checked Release."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from magpkg.errors import MagpkgError
-from magpkg.field import nearest
-
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+from magpkg.field import is_sha256, nearest
 
 # The smallest first. Debian has served indices as .xz since 2013, and small repositories often as .gz.
 _COMPRESSIONS = (".xz", ".gz", "")
@@ -94,7 +91,7 @@ def check_age(release: Release, now: datetime, label: str) -> None:
 
 
 def _checksum(text: str) -> str:
-    if not _SHA256.match(text):
+    if not is_sha256(text):
         raise ValueError(f"{text} is no SHA-256")
     return text
 
