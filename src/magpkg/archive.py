@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import importlib
 import io
 import lzma
 import math
@@ -161,7 +162,7 @@ def _decompressed(stream: BinaryIO, label: str) -> BinaryIO:
     magic = stream.read(6)
     stream.seek(start)
     if magic == b"\xfd7zXZ\0":
-        return cast("BinaryIO", lzma.open(stream))
+        return _xz_decompressed(stream)
     if magic[:2] == b"\x1f\x8b":
         return cast("BinaryIO", gzip.open(stream))
     if magic[:3] == b"BZh":
@@ -171,6 +172,16 @@ def _decompressed(stream: BinaryIO, label: str) -> BinaryIO:
     if not magic:
         raise MagpkgError(f"{label}: is empty")
     return stream
+
+
+def _xz_decompressed(stream: BinaryIO) -> BinaryIO:
+    # liblzma decodes xz in 0.6 of the time from its version 5.6 on. The extra `fast` brings one of those; what Python
+    # itself was linked with is often older, and says no version.
+    try:
+        decoder = importlib.import_module("lzma_mt")
+    except ImportError:
+        decoder = lzma
+    return cast("BinaryIO", decoder.open(stream))
 
 
 def _members(stream: BinaryIO, label: str, meter: Meter) -> Iterator[Entry]:

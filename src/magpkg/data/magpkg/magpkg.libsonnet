@@ -10,7 +10,8 @@
     local dependencies(field) = if std.objectHas(definition, field) then definition[field] else [];
     local runDeps = dependencies('runDeps');
     local buildDeps = dependencies('buildDeps');
-    local forced(list) = !std.isArray(list) || std.foldl(function(all, item) all && std.type(item) != '', list, true);
+    // Joining is done by the evaluator itself, which forces the items in a fraction of the time that a fold takes.
+    local forced(list) = !std.isArray(list) || std.length(std.join('', [std.type(item) for item in list])) >= 0;
     local name = if std.objectHas(definition, 'name') then '' + definition.name else '';
     local ready = forced(runDeps) && forced(buildDeps);
     // A package that depends on itself comes by here again before it is done, which is how the circle is noticed.
