@@ -122,19 +122,21 @@ class Store:
 
     @contextmanager
     def try_exclusive(self, path: str) -> Iterator[bool]:
-        """Hold the exclusive lock of `path` if nobody holds it now, and say whether it was had; never waits."""
-        from filelock import FileLock, Timeout
+        """Hold the exclusive lock of `path` if nobody holds it now, and say whether it was had; never waits.
 
-        lock = FileLock(f"{path}.lock", thread_local=False)
+        The lock is FileLock's, but taken by hand: cleanup asks for thousands, and each FileLock costs as much time as
+        the removal of a small venv.
+        """
+        descriptor = os.open(f"{path}.lock", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = os.fstat(descriptor).st_nlink > 0
+        except BlockingIOError:
+            free = False
         try:
-            yield True
+            yield free
         finally:
-            lock.release()
+            os.close(descriptor)
 
     @contextmanager
     def reading(self) -> Iterator[None]:

@@ -213,8 +213,8 @@ def merging(bench: Bench) -> list[Row]:
 def cleaning(bench: Bench) -> list[Row]:
     """Cleanup of many venvs of which half are old: finding them, and removing them beside `rm -rf`."""
     store, count = Store(bench.path("cleaned")), 10 * bench.scale
-    _make_venvs(bench.path("cleaned"), count)
-    _make_venvs(bench.path("reference"), count)
+    _make_venvs(bench.path("cleaned"), count, 20)
+    _make_venvs(bench.path("reference"), count, 20)
     begin = time.perf_counter()
     report = cleanup.clean(store, [cleanup.VENV], 30, dry_run=True)
     selection = time.perf_counter() - begin
@@ -235,13 +235,13 @@ def cleaning(bench: Bench) -> list[Row]:
     ]
 
 
-def _make_venvs(root: str, count: int) -> None:
+def _make_venvs(root: str, count: int, files: int = 1) -> None:
     store = Store(root)
     store.prepare()
     for number in range(count):
         path = store.venv(f"{number:064x}")
         os.makedirs(f"{path}/rootfs")
-        for name in ("packages", "rootfs/file"):
+        for name in ("packages", *(f"rootfs/{file}" for file in range(files))):
             with open(f"{path}/{name}", "w", encoding="utf-8"):
                 pass
         with open(f"{path}.lock", "w", encoding="utf-8"):
