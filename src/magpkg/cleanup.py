@@ -120,7 +120,7 @@ class _Run:
                     self._note(PACKAGE, name, used, self._retire(path))
 
     def _remove_downloads(self) -> None:
-        for directory in (self._store.fetch_directory, self._store.suite_directory):
+        for directory in (self._store.fetch_directory, self._store.partial_directory, self._store.suite_directory):
             for name in _listed(directory):
                 with self._going_on(FETCHED, name):
                     path = f"{directory}/{name}"

@@ -21,6 +21,8 @@ OWN_FAILURE = 125
 
 INTERRUPTED = 130
 
+_MAKING = ("venv", "fetch", "build")
+
 _COMMANDS = {
     "venv": "magpkg.cli_venv:venv",
     "fetch": "magpkg.cli_fetch:fetch",
@@ -85,7 +87,8 @@ def _status(run: Callable[[], object]) -> int:
         named = f"{error.filename}: " if error.filename else ""
         return fail(MagpkgError(f"{named}{error.strerror or error}", storage_hint(error)), own_failure, debug=debug)
     except (click.Abort, KeyboardInterrupt):
-        say("interrupted")
+        making = sys.argv[1:2] and sys.argv[1] in _MAKING
+        say("interrupted; what is fetched and made is kept" if making else "interrupted")
         return INTERRUPTED
 
 

@@ -1,16 +1,14 @@
 """Fetching: the urls of a source become one verified file in the store."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
-from io import RawIOBase
 
 from magpkg import mirror
-from magpkg.errors import MagpkgError, storage_hint
+from magpkg.errors import MagpkgError
 from magpkg.package import Source
+from magpkg.partial import Partial, receiving
 from magpkg.store import Store
 from magpkg.transport import CONNECTIONS, Transport, is_remote, reason
 
@@ -43,8 +41,9 @@ class Fetcher:
             self._refuse_remote(missing.values())
         report(f"fetching {len(missing)} file{'s' if len(missing) > 1 else ''}")
         self._transport.progress.begin(len(missing))
-        with self._store.workspace("fetch") as work, ThreadPoolExecutor(CONNECTIONS) as pool:
-            futures = [pool.submit(self._fetch, item, work) for item in missing.values()]
+        self._store.prepare()
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            futures = [pool.submit(self._fetch, item) for item in missing.values()]
             try:
                 for future in futures:
                     future.result()
@@ -73,28 +72,48 @@ class Fetcher:
             hint = "run magpkg fetch with the same manifest while there is a network"
             raise MagpkgError(f"offline: {count} the store lacks:", hint, "\n".join(remote))
 
-    def _fetch(self, item: Wanted, work: str) -> None:
-        source = item.source
-        partial = f"{work}/{source.sha256}"
+    def _fetch(self, item: Wanted) -> None:
+        path = self._store.partial(item.source.sha256)
+        with receiving(path, lambda: self._stopped) as partial:
+            if self._present(item.source):  # another process has had it meanwhile
+                partial.clear()
+                return
+            if partial.sha256 != item.source.sha256:
+                self._receive_from_any(item, partial)
+            os.chmod(path, 0o444)
+            self._store.publish(path, self._store.fetched(item.source.sha256))
+
+    def _receive_from_any(self, item: Wanted, partial: Partial) -> None:
         failures: list[str] = []
-        gone = all(url.startswith(mirror.SCHEME) for url in source.urls)
+        gone = all(url.startswith(mirror.SCHEME) for url in item.source.urls)
         for url in self._locations(item, failures):
             try:
-                received = self._receive(url, partial)
+                self._receive(url, partial, item.source.sha256)
             except (OSError, ValueError) as error:
                 gone = gone and isinstance(error, FileNotFoundError)
                 failures.append(f"{url}: {reason(error)}")
                 continue
-            if received == source.sha256:
-                os.chmod(partial, 0o444)
-                self._store.publish(partial, self._store.fetched(source.sha256))
+            if partial.sha256 == item.source.sha256:
                 self._transport.progress.finished(url)
                 return
             gone = False
-            with suppress(FileNotFoundError):
-                os.unlink(partial)
-            failures.append(f"{url}: gave a file with SHA-256 {received}, not {source.sha256}")
+            failures.append(f"{url}: gave a file with SHA-256 {partial.sha256}, not {item.source.sha256}")
+            partial.clear()
         raise _archive_moved_on(item, failures) if gone and failures else _not_fetched(item, failures)
+
+    def _receive(self, url: str, partial: Partial, sha256: str) -> None:
+        """Have all that `url` holds in `partial`, of which a part may be there; what that is worth, the end shows."""
+        kept = partial.size
+        self._add(url, partial)
+        if kept and partial.sha256 != sha256:
+            partial.clear()
+            self._add(url, partial)
+
+    def _add(self, url: str, partial: Partial) -> None:
+        for offset, chunk in self._transport.pieces(url, partial.size):
+            if self._stopped:
+                raise OSError("interrupted")
+            partial.add(offset, chunk)
 
     def _locations(self, item: Wanted, failures: list[str]) -> Iterator[str]:
         """The places to try, in order; why a url has none is added to `failures`."""
@@ -108,31 +127,6 @@ class Fetcher:
                 failures.append(f"{url}: {error}")
                 continue
             yield from (f"{base}/{url.removeprefix(mirror.SCHEME)}" for base in bases)
-
-    def _receive(self, url: str, partial: str) -> str:
-        """Write what `url` holds to `partial` and return its SHA-256."""
-        checksum = hashlib.sha256()
-        with open(partial, "wb", buffering=0) as file:
-            for offset, chunk in self._transport.pieces(url):
-                if self._stopped:
-                    raise OSError("interrupted")
-                if offset != file.tell():  # begun anew
-                    file.seek(offset)
-                    file.truncate()
-                    checksum = hashlib.sha256()
-                checksum.update(chunk)
-                self._write(file, chunk)
-        return checksum.hexdigest()
-
-    def _write(self, file: RawIOBase, chunk: bytes) -> None:
-        try:
-            view = memoryview(chunk)
-            while view:
-                view = view[file.write(view) :]
-        except OSError as error:
-            # No other url would fare better, so this ends the fetch.
-            message = f"{self._store.root}: a download cannot be written: {error.strerror}"
-            raise MagpkgError(message, storage_hint(error)) from error
 
 
 def _not_fetched(item: Wanted, failures: list[str]) -> MagpkgError:

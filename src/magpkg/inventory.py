@@ -60,6 +60,7 @@ def kinds(store: Store) -> list[KindRecord]:
     """What the store holds by kind. A file that two kinds share counts as shared in both."""
     directories = {
         "downloads": store.fetch_directory,
+        "partial downloads": store.partial_directory,
         "package trees": store.packages_directory,
         "venvs": store.venv_directory,
         "suites": store.suite_directory,

@@ -26,6 +26,7 @@ class Store:
         self.fetch_directory = f"{root}/fetch"
         self.packages_directory = f"{root}/pkgs"
         self.venv_directory = f"{root}/venv"
+        self.partial_directory = f"{root}/partial"
         self.suite_directory = f"{root}/suites"
         self.origins_directory = f"{root}/origins"
         self.shown_directory = f"{root}/shown"
@@ -34,6 +35,10 @@ class Store:
     def fetched(self, sha256: str) -> str:
         """Where the verified download with this SHA-256 is or will be."""
         return f"{self.fetch_directory}/{sha256}"
+
+    def partial(self, sha256: str) -> str:
+        """Where the download that is to have this SHA-256 arrives."""
+        return f"{self.partial_directory}/{sha256}"
 
     def package(self, tree_name: str) -> str:
         """Where the package tree named `<name>-<hash>` is or will be."""
@@ -95,6 +100,7 @@ class Store:
             os.makedirs(self.root, 0o700, exist_ok=True)
             for path in (
                 self.fetch_directory,
+                self.partial_directory,
                 self.packages_directory,
                 self.venv_directory,
                 self.suite_directory,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 CONNECTIONS = 8
 _CHUNK = 1 << 18
 _GONE = (404, 410)
+_BEYOND = 416
 _BREAKS_MAX = 4
 _BACKOFF = 0.3
 
@@ -73,8 +74,8 @@ class Transport:
             yield chunk
             position += len(chunk)
 
-    def pieces(self, url: str) -> Iterator[tuple[int, bytes]]:
-        """What `url` holds, in pieces of bounded size, each with its offset.
+    def pieces(self, url: str, have: int = 0) -> Iterator[tuple[int, bytes]]:
+        """What `url` holds, in pieces of bounded size, each with its offset; not its first `have` bytes where it can.
 
         An answer that breaks off is continued, or begun anew where the server cannot do so: then the offset is 0 again,
         and what came before is void. Raises FileNotFoundError where the answer is that there is no such file, another
@@ -84,7 +85,7 @@ class Transport:
         if is_remote(url):
             if self.offline:
                 raise OSError("not asked for, since this is an offline run")
-            yield from self._http_pieces(url)
+            yield from self._http_pieces(url, have)
         elif scheme == "file":
             yield from _file_pieces(unquote(urlsplit(url).path))
         elif not scheme or "/" in url.split(":")[0]:
@@ -92,16 +93,18 @@ class Transport:
         else:
             raise ValueError(f"a {scheme}: url is not supported; use https, http, file, debian or a path")
 
-    def _http_pieces(self, url: str) -> Iterator[tuple[int, bytes]]:
+    def _http_pieces(self, url: str, have: int) -> Iterator[tuple[int, bytes]]:
         from urllib3.exceptions import HTTPError, MaxRetryError
 
-        position, validator, breaks = 0, "", 0
+        position, furthest, breaks, validator = have, have, 0, ""
+        headers = {"Range": f"bytes={have}-"} if have else {}
         while True:
-            # RFC 9110, 13.1.5: the rest if the file is still the one that was begun, else all of the new one.
-            headers = {"Range": f"bytes={position}-", "If-Range": validator} if position and validator else {}
             try:
                 response = self._pool(url).request("GET", url, headers=headers, preload_content=False)
                 try:
+                    if response.status == _BEYOND and headers:
+                        headers = {}
+                        continue
                     position = _begin(response, position if headers else 0)
                     validator = _validator(response)
                     size = position + int(response.headers.get("Content-Length", "0"))
@@ -111,12 +114,15 @@ class Transport:
                         self.progress.received(url, position, size)
                     return
                 finally:
-                    response.release_conn()
+                    response.close()  # after its end this changes nothing; before it, the connection is of no more use
             except HTTPError as error:
-                breaks += 1
+                # A large file on a bad line breaks off often; what counts is how often without having got further.
+                breaks = 1 if position > furthest else breaks + 1
+                furthest = max(position, furthest)
                 if isinstance(error, MaxRetryError) or breaks > _BREAKS_MAX:
                     raise OSError(str(getattr(error, "reason", None) or error)) from error
                 time.sleep(_BACKOFF * 2 ** (breaks - 1))
+                headers = _continuation(position, validator)
 
     def _pool(self, url: str) -> "urllib3.PoolManager":
         """The connections for `url`, through the proxy that the environment names for it."""
@@ -160,6 +166,11 @@ def _begin(response: "urllib3.BaseHTTPResponse", asked: int) -> int:
         return 0
     answer = f"HTTP status {response.status} {response.reason or ''}".rstrip()
     raise FileNotFoundError(errno.ENOENT, answer) if response.status in _GONE else OSError(answer)
+
+
+def _continuation(position: int, validator: str) -> dict[str, str]:
+    """The headers that ask for the rest if the file is still the one that was begun, else for all: RFC 9110, 13.1.5."""
+    return {"Range": f"bytes={position}-", "If-Range": validator} if position and validator else {}
 
 
 def _validator(response: "urllib3.BaseHTTPResponse") -> str:

@@ -1,15 +1,22 @@
 """The figures: each function makes what it measures below a scratch directory and returns rows."""
 
+import hashlib
+import lzma
 import os
+import random
 import re
 import shlex
 import shutil
+import statistics
 import sys
+import tarfile
 import time
 from dataclasses import dataclass
 
 from magpkg import cleanup, tree
-from magpkg.package import make_package
+from magpkg.evaluate import Inputs, evaluate
+from magpkg.manifest import read_manifest
+from magpkg.package import PackageGraph, make_package
 from magpkg.rootfs import Member, assemble
 from magpkg.store import Store
 from tests.benchmarks.measure import Row, alternating, command, peak_memory
@@ -175,6 +182,56 @@ def cold(bench: Bench) -> list[Row]:
     ]
 
 
+def large(bench: Bench) -> list[Row]:
+    """Unpacking one very large package: a file of a million bytes for each package of the scale, as xz."""
+    size = bench.scale * 1_000_000
+    block = random.Random(0).randbytes(50_000)  # noqa: S311 - to be repeated
+    path = bench.path("large.tar.xz")
+    with lzma.open(path, "wb", preset=0) as file:
+        info = tarfile.TarInfo("file")
+        info.size = size
+        file.write(info.tobuf())
+        for _ in range(0, size, len(block)):
+            file.write(block)
+        file.write(bytes(-size % 512 + 1024))
+    with open(path, "rb") as made:
+        checksum = hashlib.file_digest(made, "sha256").hexdigest()
+    text = (
+        f"{{ packages: [{{ name: 'large', build: 'untar', fetch: [{{ filename: 'large.tar.xz', sha256: '{checksum}', "
+        f"urls: ['{path}'] }}] }}] }}"
+    )
+    memory = peak_memory(bench.magpkg("build", "-q", "-e", text), bench.environment("large"))
+    return [Row(f"one package of {size / 1e9:g} GB: peak memory", memory / 1e6, "MB", 300.0, "")]
+
+
+def shared(bench: Bench) -> list[Row]:
+    """Merging a real venv whose packages are all there beside `cp -al` of what comes out."""
+    command(bench.magpkg("venv", "-q", "-f", bench.manifest, "--", "true"), bench.environment())()
+    store = Store(bench.path("store"))
+    graph = PackageGraph()
+    closure = read_manifest(evaluate(Inputs(file=bench.manifest), graph).value, graph).closure()
+    members = [Member(package, store.package(package.tree_name)) for package in closure]
+
+    def merge() -> None:
+        os.mkdir(bench.path("merged"))
+        assemble(bench.path("merged"), members)
+
+    def copy() -> None:
+        command(["cp", "-al", bench.path("merged"), bench.path("copied")])()
+
+    taken: dict[str, list[float]] = {"merge": [], "copy": []}
+    for _ in range(bench.warm_runs):
+        for name, job in {"merge": merge, "copy": copy}.items():
+            begin = time.perf_counter()
+            job()
+            taken[name].append(time.perf_counter() - begin)
+        tree.remove(bench.path("merged"))
+        tree.remove(bench.path("copied"))
+    ours, theirs = (statistics.median(times) for times in taken.values())
+    detail = f"{ours:.3f} s, cp -al {theirs:.3f} s"
+    return [Row(f"merging {len(members)} packages that are there / cp -al", ours / theirs, "x", 1.0, detail)]
+
+
 def merging(bench: Bench) -> list[Row]:
     """Merging many files of ten packages beside `cp -al` of what was merged."""
     members = []
@@ -255,6 +312,8 @@ FIGURES = {
     "closure-size": closure_size,
     "evaluation": evaluation,
     "cold": cold,
+    "large": large,
+    "shared": shared,
     "merging": merging,
     "cleaning": cleaning,
 }

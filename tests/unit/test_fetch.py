@@ -1,5 +1,6 @@
 """Fetching, from a server that is really there."""
 
+import fcntl
 import os
 import pathlib
 import ssl
@@ -95,6 +96,7 @@ def message(store: Store, *urls: str, **options: str) -> str:
         fetch(store, *urls, **options)  # type: ignore[arg-type]
     assert os.listdir(store.fetch_directory) == []
     assert os.listdir(store.tmp_directory) == []
+    assert os.listdir(store.partial_directory) == []
     return caught.value.message
 
 
@@ -201,6 +203,7 @@ class Breaking(BaseHTTPRequestHandler):
     breaks: int
     ranges: bool
     changed: bool
+    tagged: bool
 
     def do_GET(self) -> None:
         """Answer."""
@@ -208,10 +211,14 @@ class Breaking(BaseHTTPRequestHandler):
         self.asked.append(self.headers.get("Range", "all"))
         body, tag = (b"old" * 6000, '"old"') if self.changed and first else (CONTENT, '"new"')
         start = 0
-        if self.ranges and self.headers.get("If-Range") == tag:
+        if self.ranges and self.headers.get("If-Range", tag) == tag and "Range" in self.headers:
             start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+        if start >= len(body):
+            self.send_error(416)
+            return
         self.send_response(206 if start else 200)
-        self.send_header("ETag", tag)
+        if self.tagged:
+            self.send_header("ETag", tag)
         self.send_header("Content-Length", str(len(body) - start))
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
@@ -223,10 +230,13 @@ class Breaking(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def fetch_broken(store: Store, *, breaks: int = 1, ranges: bool = True, changed: bool = False) -> list[str]:
+def fetch_broken(
+    store: Store, *, breaks: int = 1, ranges: bool = True, changed: bool = False, tagged: bool = True
+) -> list[str]:
     """Fetch from a server that breaks off; the ranges that it was asked for."""
     asked: list[str] = []
-    own = type("Own", (Breaking,), {"asked": asked, "breaks": breaks, "ranges": ranges, "changed": changed})
+    traits = {"asked": asked, "breaks": breaks, "ranges": ranges, "changed": changed, "tagged": tagged}
+    own = type("Own", (Breaking,), traits)
     with ThreadingHTTPServer(("127.0.0.1", 0), own) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         try:
@@ -248,6 +258,53 @@ def test_what_breaks_off_is_begun_anew_where_the_server_knows_no_ranges(store: S
 
 def test_a_file_that_changed_meanwhile_is_begun_anew(store: Store) -> None:
     assert fetch_broken(store, changed=True) == ["all", "bytes=5000-"]
+    assert content(store) == CONTENT
+
+
+def test_a_large_file_may_break_off_often_as_long_as_it_goes_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("magpkg.transport._BREAKS_MAX", 1)
+    assert len(fetch_broken(store, breaks=3)) == 4
+    assert content(store) == CONTENT
+
+
+@pytest.mark.parametrize("tagged", [True, False])
+def test_what_an_earlier_run_received_is_continued(store: Store, tagged: bool) -> None:
+    partial = pathlib.Path(store.partial(RIGHT))
+    partial.write_bytes(CONTENT[:7000])
+    assert fetch_broken(store, breaks=0, tagged=tagged) == ["bytes=7000-"]
+    assert content(store) == CONTENT
+    assert not partial.exists()
+
+
+def test_what_an_earlier_run_received_whole_is_not_asked_for(store: Store) -> None:
+    pathlib.Path(store.partial(RIGHT)).write_bytes(CONTENT)
+    assert fetch_broken(store, breaks=0) == []
+    assert content(store) == CONTENT
+
+
+@pytest.mark.parametrize("wrong", [b"x" * 7000, CONTENT + b"x"])
+def test_what_an_earlier_run_received_wrong_is_fetched_again(store: Store, wrong: bytes) -> None:
+    pathlib.Path(store.partial(RIGHT)).write_bytes(wrong)
+    assert fetch_broken(store, breaks=0)[-1] == "all"
+    assert content(store) == CONTENT
+
+
+def test_an_earlier_part_of_no_use_to_the_server_is_dropped(store: Store) -> None:
+    pathlib.Path(store.partial(RIGHT)).write_bytes(CONTENT[:7000])
+    assert fetch_broken(store, breaks=0, ranges=False) == ["bytes=7000-"]
+    assert content(store) == CONTENT
+
+
+def test_two_that_want_one_file_receive_it_once(store: Store, server: Server) -> None:
+    descriptor = os.open(store.partial(RIGHT), os.O_RDWR | os.O_CREAT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    waiting = threading.Thread(target=fetch, args=(store, f"http://{server.url}/right"))
+    waiting.start()
+    os.write(descriptor, CONTENT)
+    store.publish(store.partial(RIGHT), store.fetched(RIGHT))
+    os.close(descriptor)
+    waiting.join(20)
+    assert server.asked == []
     assert content(store) == CONTENT
 
 

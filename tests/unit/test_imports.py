@@ -33,7 +33,7 @@ ROWS = (
     ("evaluate", "outline", "overrides", "sandbox", "transport", "wanted"),
     ("debian", "manifest", "store", "view"),
     ("candidate", "sources"),
-    ("alternatives", "archive", "fsentry", "lockfile", "mirror", "mount", "package", "tree"),
+    ("alternatives", "archive", "fsentry", "lockfile", "mirror", "mount", "package", "partial", "tree"),
     ("bounds", "digest", "field"),
     # What a warm launch imports, and nothing above.
     ("launch", "plan"),

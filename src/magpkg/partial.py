@@ -1,0 +1,99 @@
+"""Partial downloads: what a run that ended early has received is kept, and the next run goes on from there."""
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from magpkg.errors import MagpkgError, storage_hint
+
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_WAIT_SECONDS = 0.05
+_CHUNK = 1 << 18
+
+
+class Partial:
+    """A file that grows as its content arrives, with the SHA-256 of what is there; see `receiving`."""
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+        self.size = 0
+        self._checksum = hashlib.sha256()
+        while chunk := os.read(descriptor, _CHUNK):
+            self._checksum.update(chunk)
+            self.size += len(chunk)
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of what is there, in hexadecimal digits."""
+        return self._checksum.hexdigest()
+
+    def add(self, offset: int, chunk: bytes) -> None:
+        """Take what belongs at `offset`: at the end, or at 0 where the content comes anew.
+
+        Raises MagpkgError where it cannot be written; then nothing is kept, so that a full disk is not left full.
+        """
+        if offset != self.size:
+            self.clear()
+        try:
+            view = memoryview(chunk)
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            self.clear()
+            message = f"{self.path}: a download cannot be written: {error.strerror}"
+            raise MagpkgError(message, storage_hint(error)) from error
+        self._checksum.update(chunk)
+        self.size += len(chunk)
+
+    def clear(self) -> None:
+        """Drop what is there."""
+        os.truncate(self._descriptor, 0)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        self.size = 0
+        self._checksum = hashlib.sha256()
+
+
+@contextmanager
+def receiving(path: str, stopped: Callable[[], bool]) -> Iterator[Partial]:
+    """The partial download at `path`, for this process alone until the block ends; an empty one is not kept.
+
+    Waits for another process that receives the same file; raises OSError once `stopped` says so.
+    """
+    descriptor = _locked(path, stopped)
+    try:
+        yield Partial(path, descriptor)
+    finally:
+        if os.fstat(descriptor).st_size == 0:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+        os.close(descriptor)
+
+
+def _locked(path: str, stopped: Callable[[], bool]) -> int:
+    while True:
+        descriptor = os.open(path, _OPEN, 0o600)
+        try:
+            while not _try_lock(descriptor):
+                if stopped():
+                    raise OSError("interrupted")
+                time.sleep(_WAIT_SECONDS)
+            # Whoever had it may have published or removed it meanwhile; then it is no longer what `path` names.
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False)):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
