@@ -56,7 +56,7 @@ class Tree:
     def __init__(self, root: str, label: str) -> None:
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.label = label
-        self._open: dict[str, int] = {}
+        self._open: dict[str, tuple[int, int]] = {}  # descriptor and depth below the root
         self._made: dict[str, int] = {}
         self._stale = False
         self._reflinks = True
@@ -214,9 +214,20 @@ class Tree:
         if path in ("", "."):
             return self._root
         known = self._open.get(path)
-        return known if known is not None else self._remember(path, self._walk(path))
+        return known[0] if known is not None else self._remember(path, *(self._enter(path) or self._walk(path)))
 
-    def _walk(self, path: str) -> int:
+    def _enter(self, path: str) -> tuple[int, int] | None:
+        """The directory at `path` by one step from the one above, where that is remembered and no symlink is met."""
+        above, _, name = path.rpartition("/")
+        known = self._open.get(above) if above else (self._root, 0)
+        if known is None or known[1] >= _DEPTH_MAX or name in ("", ".", ".."):
+            return None
+        try:
+            return os.open(name, _DIRECTORY, dir_fd=known[0]), known[1] + 1
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def _walk(self, path: str) -> tuple[int, int]:
         pending = path.split("/")[::-1]
         trail = [os.dup(self._root)]  # the directories from the root to here, so that `..` in a link stays inside
         links = 0
@@ -239,7 +250,7 @@ class Tree:
                     while len(trail) > 1:
                         os.close(trail.pop())
                 pending.extend(target.split("/")[::-1])
-            return trail.pop()
+            return trail.pop(), len(trail)
         finally:
             for descriptor in trail:
                 os.close(descriptor)
@@ -261,15 +272,15 @@ class Tree:
                 raise MagpkgError(f"{self.label}: {path}: {part} is a file, not a directory") from None
         return None
 
-    def _remember(self, path: str, descriptor: int) -> int:
+    def _remember(self, path: str, descriptor: int, depth: int) -> int:
         if len(self._open) >= _OPEN_DIRECTORIES_MAX:
-            os.close(self._open.pop(next(iter(self._open))))
-        self._open[path] = descriptor
+            os.close(self._open.pop(next(iter(self._open)))[0])
+        self._open[path] = descriptor, depth
         return descriptor
 
     def _forget_directories(self) -> None:
         while self._open:
-            os.close(self._open.popitem()[1])
+            os.close(self._open.popitem()[1][0])
         self._made.clear()
         self._stale = False
 
