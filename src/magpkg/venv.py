@@ -114,6 +114,12 @@ def find_shell(view: View, drawn: sandbox.Sandbox) -> str:
 
 def check_command(view: View, drawn: sandbox.Sandbox, command: Sequence[str]) -> None:
     """Raise CommandNotStarted, with a shell's status, for a command that is not there or cannot be executed."""
+    words = len(drawn.arguments()) + sandbox.OWN_WORDS + len(command)
+    if words > sandbox.ARGUMENTS_MAX:
+        message = (
+            f"{command[0]}: argument list too long: bwrap takes {sandbox.ARGUMENTS_MAX} words in all, this is {words}"
+        )
+        raise CommandNotStarted(message, "let a shell or xargs in the venv make the list", 126)
     if not command[0]:
         raise CommandNotStarted("no shell: the venv has neither bash nor sh", "name a command after --", 127)
     found = view.find_command(command[0], drawn.environment["PATH"], drawn.directory)
