@@ -16,7 +16,7 @@ would cost a third of an interpreter's start, and bwrap's two lines of JSON are 
 
 import os
 
-from magpkg.errors import CommandNotStarted, MagpkgError
+from magpkg.errors import CommandNotStarted, MagpkgError, SandboxNotMade
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,11 +30,6 @@ _FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, sign
 _AWAITED = (*_FORWARDED, signal.SIGCHLD)
 _WATCH_SECONDS = 0.1
 _SI_KERNEL = 128  # sigaction(2): sent by the kernel, as by a terminal to its whole foreground group
-
-_NAMESPACE_HINT = (
-    "the host must allow unprivileged user namespaces: see user.max_user_namespaces, kernel.unprivileged_userns_clone "
-    "and kernel.apparmor_restrict_unprivileged_userns with sysctl"
-)
 
 
 def find_bwrap(search_path: str) -> str:
@@ -227,7 +222,8 @@ def _reap(pid: int) -> None:
 
 def _not_started(command: int | None, name: str) -> CommandNotStarted:
     if command is None:
-        return CommandNotStarted("bwrap could not make a sandbox; it says why above", _NAMESPACE_HINT)
+        hint = "magpkg doctor finds nothing that keeps this host from it; --debug shows the whole command"
+        return SandboxNotMade("bwrap could not make this sandbox; it says why above", hint)
     return CommandNotStarted(f"bwrap could not start {name}; it says why above")
 
 

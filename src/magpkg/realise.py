@@ -12,6 +12,7 @@ from graphlib import TopologicalSorter
 from magpkg.build import Builder
 from magpkg.errors import MagpkgError
 from magpkg.fetch import Fetcher, Wanted
+from magpkg.namespaces import check
 from magpkg.package import UNTAR, Package, runtime_closure
 from magpkg.store import Store
 
@@ -50,6 +51,8 @@ def realise(closure: Sequence[Package], builder: Builder, fetcher: Fetcher, repo
     missing = missing_packages(closure, builder.store)
     if not missing:
         return
+    if any(package.build != UNTAR for package in missing):
+        check(builder.bwrap, builds=True)
     fetcher.fetch_all(_sources(missing), report)
     report(f"making {len(missing)} package{'s' if len(missing) > 1 else ''}")
     _build_all(missing, builder)

@@ -17,7 +17,7 @@ from magpkg.mount import Mount, merge_mounts
 from magpkg.view import Files, View
 
 ARGUMENTS_MAX = 9000
-"""bwrap refuses more (MAX_ARGS in its source, 0.8 to 0.11): of all `--args` descriptors and its command line together."""
+"""bwrap refuses more (MAX_ARGS in its source, 0.8 to 0.11), in all `--args` descriptors and on its command line."""
 
 OWN_WORDS = 5
 """The words of bwrap's command line between its name and the command, see launch: they count too."""

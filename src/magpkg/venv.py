@@ -40,10 +40,23 @@ def ensure(
         held = hold(path, lambda: report("waiting for another magpkg that makes this venv"))
         if held is not None:
             return path, held
+        _check_host(store, host, report)
         store.prepare()
         with store.exclusive(path):
             if not os.path.isdir(path):
                 _make(manifest, closure, store, host, transport, report, path)
+
+
+def _check_host(store: Store, host: Host, report: Callable[[str], None]) -> None:
+    """Raise what `magpkg doctor` would find, before anything is downloaded in vain."""
+    from magpkg.finding import require
+    from magpkg.namespaces import check
+    from magpkg.storage import ownership
+
+    require(ownership(store, host.environment))
+    version = check(host.bwrap, builds=False)
+    if not version.passed:
+        report(f"warning: {version.message}")
 
 
 def _make(
