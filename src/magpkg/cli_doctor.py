@@ -36,8 +36,8 @@ def doctor(as_json: bool) -> int:
 
 def _findings(environment: Mapping[str, str]) -> Iterator[Finding]:
     yield from _bwrap(environment)
-    yield _jsonnet(environment)
-    from magpkg.storage import scratch
+    yield _evaluation()
+    from magpkg.storage import scratch, semaphores
 
     try:
         store = options.store(environment)
@@ -46,6 +46,7 @@ def _findings(environment: Mapping[str, str]) -> Iterator[Finding]:
     else:
         yield from _store(store, environment)
     yield scratch()
+    yield semaphores()
     yield _mirror(environment)
 
 
@@ -60,7 +61,7 @@ def _bwrap(environment: Mapping[str, str]) -> Iterator[Finding]:
     yield from namespaces(bwrap)
 
 
-def _jsonnet(environment: Mapping[str, str]) -> Finding:
+def _evaluation() -> Finding:
     try:
         from magpkg.evaluate import Inputs
 

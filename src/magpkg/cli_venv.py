@@ -10,7 +10,7 @@ import click
 
 from magpkg import launch, options
 from magpkg.environment import own_variables
-from magpkg.errors import SandboxNotMade
+from magpkg.errors import CommandNotStarted
 from magpkg.hostfiles import Answer
 from magpkg.lock import stamp
 from magpkg.plan import Plan, make_key, plan_path, save, split_command
@@ -75,7 +75,7 @@ def venv(
     check_command(view, sandbox, words)
     try:
         status = launch.run(bwrap, sandbox.arguments(), words, held)
-    except SandboxNotMade:
+    except CommandNotStarted:
         from magpkg.namespaces import check
 
         check(bwrap, builds=bool(manifest.unshare))

@@ -29,10 +29,6 @@ class CommandNotStarted(MagpkgError):
         self.status = status
 
 
-class SandboxNotMade(CommandNotStarted):
-    """bwrap could not make the sandbox; the host may forbid it, see namespaces."""
-
-
 def storage_hint(error: OSError) -> str | None:
     """What to do about a full or a read-only file system; None for any other failure."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -16,7 +16,7 @@ would cost a third of an interpreter's start, and bwrap's two lines of JSON are 
 
 import os
 
-from magpkg.errors import CommandNotStarted, MagpkgError, SandboxNotMade
+from magpkg.errors import CommandNotStarted, MagpkgError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ _FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, sign
 _AWAITED = (*_FORWARDED, signal.SIGCHLD)
 _WATCH_SECONDS = 0.1
 _SI_KERNEL = 128  # sigaction(2): sent by the kernel, as by a terminal to its whole foreground group
+
+_HINT = "--debug shows the whole command; magpkg doctor tries what this machine allows"
 
 
 def find_bwrap(search_path: str) -> str:
@@ -222,9 +224,8 @@ def _reap(pid: int) -> None:
 
 def _not_started(command: int | None, name: str) -> CommandNotStarted:
     if command is None:
-        hint = "magpkg doctor finds nothing that keeps this host from it; --debug shows the whole command"
-        return SandboxNotMade("bwrap could not make this sandbox; it says why above", hint)
-    return CommandNotStarted(f"bwrap could not start {name}; it says why above")
+        return CommandNotStarted("bwrap could not make this sandbox; it says why above", _HINT)
+    return CommandNotStarted(f"bwrap could not start {name}; it says why above", _HINT)
 
 
 def _reported(reports: bytes, field: bytes) -> int | None:

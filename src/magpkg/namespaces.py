@@ -133,16 +133,18 @@ def _sandbox(bwrap: str, said: str | None, kernel: Kernel) -> Finding:
 def _proc(bwrap: str, said: str, kernel: Kernel) -> Finding:
     if "mount proc" not in said:
         return _refused("proc", "bwrap cannot make a pid namespace", bwrap, said, kernel)
-    message = "no new /proc can be mounted, since part of the one here is hidden; builds need it, and unshare: ['pid']"
+    hidden = [path for path in kernel.mount_points if path.startswith("/proc/")]
+    named = f" ({', '.join(hidden[:3])})" if hidden else ""
+    message = (
+        f"no new /proc can be mounted, since part of this one is hidden{named}; builds and unshare: ['pid'] need one"
+    )
     fixes = {
         "docker": "start the container with: --security-opt systempaths=unconfined",
         "podman": "start the container with: --security-opt unmask=ALL",
         "kubernetes": "give the container securityContext.procMount: Unmasked, which needs hostUsers: false",
     }
-    hidden = [path for path in kernel.mount_points if path.startswith("/proc/")]
-    other = f"unmount what hides it: {', '.join(hidden[:3])}" if hidden else "ask who set this host up to unmask /proc"
-    in_container = " or, in a container, start it with /proc unmasked" if hidden else ""
-    return Finding("proc", False, f"{message}: {_last(said)}", fixes.get(kernel.container, other + in_container))
+    other = "unmount what lies over it, or start the container that this is with /proc unmasked"
+    return Finding("proc", False, f"{message}: {_last(said)}", fixes.get(kernel.container, other))
 
 
 def _refused(name: str, what: str, bwrap: str, said: str, kernel: Kernel) -> Finding:

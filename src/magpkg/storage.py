@@ -66,7 +66,7 @@ def file_system(store: Store) -> Iterator[Finding]:
 
 
 def scratch(directory: str = "/tmp") -> Finding:  # noqa: S108 - the mount that the manual promises
-    """Whether the host's /tmp, which venvs show, takes files; a host without one is fine, since a venv makes its own."""
+    """Whether the host's /tmp, which venvs show, takes files; where there is none, a venv has one of its own."""
     if not os.path.isdir(directory):
         return Finding("tmp", True, f"there is no {directory}, so a venv has one of its own")
     try:
@@ -77,6 +77,18 @@ def scratch(directory: str = "/tmp") -> Finding:  # noqa: S108 - the mount that 
         fix = "mend it, as root: chmod 1777 /tmp; or give the manifest's mounts { type: 'tmpfs', target: '/tmp' }"
         return Finding("tmp", False, f"{directory}, which venvs show, cannot be written to: {error.strerror}", fix)
     return Finding("tmp", True, f"{directory}, which venvs show, can be written to")
+
+
+def semaphores() -> Finding:
+    """Whether processes can share a semaphore, a file in /dev/shm, as those that make packages at once do."""
+    import multiprocessing
+
+    try:
+        multiprocessing.get_context("fork").Lock()
+    except (OSError, ImportError) as error:
+        fix = "mount a tmpfs on /dev/shm, with mode 1777"
+        return Finding("semaphores", False, f"no semaphore can be made in /dev/shm: {error}", fix)
+    return Finding("semaphores", True, "processes can share semaphores")
 
 
 def _status(path: str) -> os.stat_result | None:
@@ -140,7 +152,7 @@ def _symlinks(store: Store, work: str) -> Finding:
 def _hard_links(store: Store, work: str) -> Finding:
     _write(f"{work}/one", "")
     try:
-        os.link(f"{work}/one", f"{work}/two")
+        os.link(f"{work}/one", f"{work}/two", follow_symlinks=False)  # as tree has it
     except OSError as error:
         message = f"no hard links ({error.strerror}), so venvs get copies or reflinks of the packages' files"
         return Finding("hard links", True, message)
