@@ -83,15 +83,15 @@ def same_words(outcomes: tuple[Outcome, Outcome], name: str) -> Told:
     return found
 
 
-def test_this_machine_passes(magpkg: Magpkg) -> None:
-    found = findings(magpkg.run("doctor", "--json"))
+def test_this_machine_passes(own_store: Magpkg) -> None:
+    found = findings(own_store.run("doctor", "--json"))
     assert [item for item in found.values() if not item.passed] == []
     assert {"bwrap", "sandbox", "proc", "build", "jsonnet", "store", "locks", "hard links", "programs"} <= set(found)
-    done = magpkg.run("doctor").checked()
+    done = own_store.run("doctor").checked()
     assert len([line for line in done.stdout.splitlines() if line.startswith("pass  ")]) == len(found)
     assert "FAIL" not in done.stdout
     assert "://" not in done.stdout
-    assert os.listdir(f"{magpkg.store}/tmp") == []
+    assert os.listdir(f"{own_store.store}/tmp") == []
 
 
 # ---- namespaces
