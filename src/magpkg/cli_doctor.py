@@ -74,13 +74,15 @@ def _evaluation() -> Finding:
 
 
 def _store(store: Store, environment: Mapping[str, str]) -> Iterator[Finding]:
-    from magpkg.storage import file_system, ownership
+    from magpkg.storage import file_system, ownership, writing
 
-    usable = True
     for finding in ownership(store, environment):
-        usable = usable and finding.passed
         yield finding
-    if usable:
+        if not finding.passed:
+            return  # nothing is tried in what is somebody else's
+    finding = writing(store)
+    yield finding
+    if finding.passed:
         yield from file_system(store)
 
 

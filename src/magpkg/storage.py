@@ -18,7 +18,7 @@ _LITTLE = 1 << 30  # bytes; a venv of the base and a compiler takes about as muc
 
 
 def ownership(store: Store, environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether the store can be made or is there, and is the user's alone; makes it, but not what is above it."""
+    """Whether there is a place for the store, and it is the user's alone if it is there."""
     home = environment.get("HOME", "")
     if not environment.get("MAGPKG_STORE") and not os.path.isdir(home):
         fix = "set HOME to a directory that is there, or MAGPKG_STORE to one for the store"
@@ -34,14 +34,18 @@ def ownership(store: Store, environment: Mapping[str, str]) -> Iterator[Finding]
         message = f"the store {store.root} belongs to user {status.st_uid}, and you are user {os.geteuid()}"
         yield Finding("store", False, message, "set MAGPKG_STORE to a directory of your own")
         return
+    state = "is still to be made" if status is None else "is yours alone"
+    yield Finding("store", True, f"the store {store.root} {state}")
+
+
+def writing(store: Store) -> Finding:
+    """Whether the store can be made, if it is not there, and work can be done in it."""
     try:
         store.prepare()
         with store.workspace("probe"):
-            pass
+            return Finding("writing", True, "the store can be written to")
     except MagpkgError as error:
-        yield failed("store", error)
-        return
-    yield Finding("store", True, f"the store {store.root} is yours alone and can be written to")
+        return failed("writing", error)
 
 
 def file_system(store: Store) -> Iterator[Finding]:

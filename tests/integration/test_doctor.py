@@ -284,7 +284,7 @@ def test_a_home_that_cannot_be_written_to(own_store: Magpkg, tmp_path: pathlib.P
     home = tmp_path / "home"
     home.mkdir(mode=0o500)
     magpkg = replace(own_store, store="", home=str(home))
-    found = same_words(on_host(magpkg, 'exec "$@"', way=ORDINARY), "store")
+    found = same_words(on_host(magpkg, 'exec "$@"', way=ORDINARY), "writing")
     assert found.message == f"the store {home}/.magpkg cannot be made: Permission denied"
     assert found.fix == "set MAGPKG_STORE to a directory that you can write to"
 
@@ -308,6 +308,10 @@ def test_a_store_that_others_can_write_to(own_store: Magpkg, mode: int) -> None:
     both = (own_store.run("doctor", "--json"), own_store.venv(MANIFEST, "/bin/busybox", "true"))
     found = same_words(both, "store")
     assert f"mode is {mode:04o}" in found.message
+    for command in ("build", "fetch"):
+        done = own_store.run(command, "-e", MANIFEST)
+        assert done.status == 1
+        assert f"error: {found.message}" in done.stderr
     subprocess.run(["chmod", "go-w", own_store.store], check=True)
     assert findings(own_store.run("doctor", "--json"))["store"].passed
     own_store.venv(MANIFEST, "/bin/busybox", "true").checked()
