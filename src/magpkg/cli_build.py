@@ -36,7 +36,7 @@ def build(
     from magpkg.transport import Transport
 
     environment = dict(os.environ)
-    store = options.store(environment)
+    store = options.own_store(environment)
     manifest, evaluated = options.manifest(given)
     bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
     builder = Builder(store, bwrap, jobs or len(os.sched_getaffinity(0)), read_bounds(environment))

@@ -32,7 +32,7 @@ def fetch(
     from magpkg.transport import Transport
 
     environment = dict(os.environ)
-    store = options.store(environment)
+    store = options.own_store(environment)
     manifest, evaluated = options.manifest(given)
     fetcher = Fetcher(
         store, Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))

@@ -10,6 +10,7 @@ import click
 
 from magpkg import launch, options
 from magpkg.environment import own_variables
+from magpkg.errors import CommandNotStarted
 from magpkg.hostfiles import Answer
 from magpkg.lock import stamp
 from magpkg.plan import Plan, make_key, plan_path, save, split_command
@@ -72,7 +73,13 @@ def venv(
         kept = Plan(bwrap, path, sandbox.directory, shell, sandbox.options, manifest.env_keep, manifest.env_set)
         _keep_plan(store, kept, command, evaluated.sources, answers)
     check_command(view, sandbox, words)
-    status = launch.run(bwrap, sandbox.arguments(), words, held)
+    try:
+        status = launch.run(bwrap, sandbox.arguments(), words, held)
+    except CommandNotStarted:
+        from magpkg.namespaces import check
+
+        check(bwrap, builds=bool(manifest.unshare))
+        raise
     stamp(held)
     return status
 

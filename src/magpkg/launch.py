@@ -31,10 +31,7 @@ _AWAITED = (*_FORWARDED, signal.SIGCHLD)
 _WATCH_SECONDS = 0.1
 _SI_KERNEL = 128  # sigaction(2): sent by the kernel, as by a terminal to its whole foreground group
 
-_NAMESPACE_HINT = (
-    "the host must allow unprivileged user namespaces: see user.max_user_namespaces, kernel.unprivileged_userns_clone "
-    "and kernel.apparmor_restrict_unprivileged_userns with sysctl"
-)
+_HINT = "--debug shows the whole command; magpkg doctor tries what this machine allows"
 
 
 def find_bwrap(search_path: str) -> str:
@@ -227,8 +224,8 @@ def _reap(pid: int) -> None:
 
 def _not_started(command: int | None, name: str) -> CommandNotStarted:
     if command is None:
-        return CommandNotStarted("bwrap could not make a sandbox; it says why above", _NAMESPACE_HINT)
-    return CommandNotStarted(f"bwrap could not start {name}; it says why above")
+        return CommandNotStarted("bwrap could not make this sandbox; it says why above", _HINT)
+    return CommandNotStarted(f"bwrap could not start {name}; it says why above", _HINT)
 
 
 def _reported(reports: bytes, field: bytes) -> int | None:

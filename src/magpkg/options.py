@@ -160,6 +160,16 @@ def store(environment: Mapping[str, str]) -> Store:
     return Store(root)
 
 
+def own_store(environment: Mapping[str, str]) -> Store:
+    """The store, for a command that makes something in it: it must be the user's alone."""
+    from magpkg.finding import require
+    from magpkg.storage import ownership
+
+    found = store(environment)
+    require(ownership(found, environment))
+    return found
+
+
 def working_directory(environment: Mapping[str, str]) -> str:
     """The working directory by the name that the shell has for it, if that is right, as pwd(1) gives it."""
     try:

@@ -12,7 +12,10 @@ from graphlib import TopologicalSorter
 from magpkg.build import Builder
 from magpkg.errors import MagpkgError
 from magpkg.fetch import Fetcher, Wanted
+from magpkg.finding import require
+from magpkg.namespaces import check
 from magpkg.package import UNTAR, Package, runtime_closure
+from magpkg.storage import semaphores
 from magpkg.store import Store
 
 _PR_SET_PDEATHSIG = 1  # prctl(2): no worker outlives the process that it works for
@@ -50,6 +53,9 @@ def realise(closure: Sequence[Package], builder: Builder, fetcher: Fetcher, repo
     missing = missing_packages(closure, builder.store)
     if not missing:
         return
+    if any(package.build != UNTAR for package in missing):
+        check(builder.bwrap, builds=True)
+    require([semaphores()])
     fetcher.fetch_all(_sources(missing), report)
     report(f"making {len(missing)} package{'s' if len(missing) > 1 else ''}")
     _build_all(missing, builder)

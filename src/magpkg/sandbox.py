@@ -17,7 +17,10 @@ from magpkg.mount import Mount, merge_mounts
 from magpkg.view import Files, View
 
 ARGUMENTS_MAX = 9000
-"""bwrap refuses more (MAX_ARGS in its source, 0.8 to 0.11)."""
+"""bwrap refuses more (MAX_ARGS in its source, 0.8 to 0.11), in all `--args` descriptors and on its command line."""
+
+OWN_WORDS = 5
+"""The words of bwrap's command line between its name and the command, see launch: they count too."""
 
 # Root in a sandbox without a user namespace keeps its capabilities; without this one it cannot make the root writable.
 _HARDENING = ("--cap-drop", "CAP_SYS_ADMIN")
@@ -57,15 +60,35 @@ def place_mounts(rootfs: str, mounts: Sequence[Mount], files: Files, *, defaults
     Optional mounts whose source is missing are left out; any other missing source is an error that names the mount.
     """
     view = View(rootfs, files)
-    for mount in merge_mounts(tuple(mounts), defaults=defaults):
-        where = mount.where or f"mount {mount.target}"
-        if mount.is_bind and files.kind(mount.source, follow=True) == MISSING:
-            if mount.optional:
-                continue
-            hint = "create it, or mark the mount optional: true"
-            raise MagpkgError(f"{where}.source: {mount.source} does not exist on this host", hint)
-        view.mounts.append(_placed(mount, view, files, where))
+    wanted = [mount for mount in merge_mounts(tuple(mounts), defaults=defaults) if _is_wanted(mount, files)]
+    # Placing looks at all earlier mounts for each: what cannot be drawn is not placed first.
+    if sum(3 if mount.is_bind else 2 for mount in wanted) > ARGUMENTS_MAX:
+        raise _too_many(len(wanted))
+    for mount in wanted:
+        view.mounts.append(_placed(mount, view, files, _where(mount)))
     return view
+
+
+def _is_wanted(mount: Mount, files: Files) -> bool:
+    if not mount.is_bind or files.kind(mount.source, follow=True) != MISSING:
+        return True
+    if mount.optional:
+        return False
+    hint = "create it, or mark the mount optional: true"
+    raise MagpkgError(f"{_where(mount)}.source: {mount.source} does not exist on this host", hint)
+
+
+def _where(mount: Mount) -> str:
+    return mount.where or f"mount {mount.target}"
+
+
+def _too_many(count: int) -> MagpkgError:
+    hint = (
+        "mount a directory instead of what is in it, or give each target a directory in fsEntries so that its "
+        "surroundings stay whole"
+    )
+    message = f"venv.mounts: these {count} mounts come to more than the {ARGUMENTS_MAX} arguments that bwrap takes"
+    return MagpkgError(message, hint)
 
 
 def _placed(mount: Mount, view: View, files: Files, where: str) -> Mount:
@@ -108,9 +131,8 @@ def draw(
         options += [f"--{mount.type}", *([mount.source] if mount.is_bind else []), mount.target]
     options += ["--remount-ro", "/"]
     sandbox = Sandbox(tuple(options), dict(environment), directory)
-    if len(sandbox.arguments()) > ARGUMENTS_MAX:
-        hint = "mount fewer paths, or give each target a directory in fsEntries so that its surroundings stay whole"
-        raise MagpkgError(f"the mounts come to more than the {ARGUMENTS_MAX} arguments that bwrap takes", hint)
+    if len(sandbox.arguments()) + OWN_WORDS > ARGUMENTS_MAX:
+        raise _too_many(len(view.mounts))
     return sandbox
 
 

@@ -40,10 +40,23 @@ def ensure(
         held = hold(path, lambda: report("waiting for another magpkg that makes this venv"))
         if held is not None:
             return path, held
+        _check_host(store, host, report)
         store.prepare()
         with store.exclusive(path):
             if not os.path.isdir(path):
                 _make(manifest, closure, store, host, transport, report, path)
+
+
+def _check_host(store: Store, host: Host, report: Callable[[str], None]) -> None:
+    """Raise what `magpkg doctor` would find, before anything is downloaded in vain."""
+    from magpkg.finding import require
+    from magpkg.namespaces import check
+    from magpkg.storage import ownership
+
+    require(ownership(store, host.environment))
+    version = check(host.bwrap, builds=False)
+    if not version.passed:
+        report(f"warning: {version.message}")
 
 
 def _make(
@@ -114,6 +127,12 @@ def find_shell(view: View, drawn: sandbox.Sandbox) -> str:
 
 def check_command(view: View, drawn: sandbox.Sandbox, command: Sequence[str]) -> None:
     """Raise CommandNotStarted, with a shell's status, for a command that is not there or cannot be executed."""
+    words = len(drawn.arguments()) + sandbox.OWN_WORDS + len(command)
+    if words > sandbox.ARGUMENTS_MAX:
+        message = (
+            f"{command[0]}: argument list too long: bwrap takes {sandbox.ARGUMENTS_MAX} words in all, this is {words}"
+        )
+        raise CommandNotStarted(message, "let a shell or xargs in the venv make the list", 126)
     if not command[0]:
         raise CommandNotStarted("no shell: the venv has neither bash nor sh", "name a command after --", 127)
     found = view.find_command(command[0], drawn.environment["PATH"], drawn.directory)

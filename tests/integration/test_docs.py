@@ -48,6 +48,7 @@ PAGES = {
     "graph": "inspect.md",
     "list": "inspect.md",
     "du": "inspect.md",
+    "doctor": "troubleshooting.md",
 }
 FRAGMENT = """
 local magpkg = import 'magpkg/magpkg.libsonnet';

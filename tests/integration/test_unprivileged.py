@@ -1,5 +1,6 @@
 """magpkg needs no root: the same, as the least user there is."""
 
+import dataclasses
 import importlib.util
 import os
 import pathlib
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support import Magpkg, expression
+from tests.support import Magpkg, expression, tree_digest
 
 # What magpkg imports; copied, since the checkout may lie where another user cannot look.
 _MODULES = ("magpkg", "click", "filelock", "_jsonnet", "debian", "yaml", "_yaml", "urllib3", "zstandard", "chardet")
@@ -90,3 +91,25 @@ def test_a_build_that_leaves_a_closed_directory_and_its_removal(unprivileged: Ma
     assert done.stdout == "f\n"
     unprivileged.run("cleanup", "--all", "--max-age-days", "0").checked()
     assert os.listdir(f"{unprivileged.store}/pkgs") == []
+
+
+def test_the_stores_of_two_users_do_not_touch(unprivileged: Magpkg, own_store: Magpkg) -> None:
+    # Two users where the tests run as root, else one user with two homes. HOME alone says where the store is.
+    users = [unprivileged, dataclasses.replace(own_store, store="")]
+    stores = [f"{user.home}/.magpkg" for user in users]
+    users = [dataclasses.replace(user, store="") for user in users]
+    manifest = expression(["busybox-static"])
+    for user in users:
+        user.venv(manifest, "/bin/busybox", "true").checked()
+    venvs = [{name for name in os.listdir(f"{store}/venv") if not name.endswith(".lock")} for store in stores]
+    (common,) = venvs[1]
+    assert common in venvs[0]
+    for user, store in zip(users, stores, strict=True):
+        own = os.getuid() if user.user is None else user.user
+        assert {os.lstat(f"{path}").st_uid for path, _, _ in os.walk(store)} == {own}
+        assert os.stat(store).st_mode & 0o077 == 0
+    before = tree_digest(stores[0])
+    assert common in users[1].run("cleanup", "--all", "--max-age-days", "0").checked().stdout
+    assert os.listdir(f"{stores[1]}/pkgs") == []
+    assert tree_digest(stores[0]) == before
+    users[0].venv(manifest, "/bin/busybox", "true").checked()

@@ -134,7 +134,8 @@ def test_more_arguments_than_bwrap_takes_are_an_error() -> None:
     view = place_mounts(ROOT, [bind("/usr/lib/missing", "/src")], crowded, defaults=False)
     with pytest.raises(MagpkgError) as caught:
         draw(view, ROOT, crowded, {}, "/")
-    assert caught.value.message == "the mounts come to more than the 9000 arguments that bwrap takes"
+    expected = "venv.mounts: these 2 mounts come to more than the 9000 arguments that bwrap takes"
+    assert caught.value.message == expected
     assert "fsEntries" in (caught.value.hint or "")
 
 
