@@ -8,7 +8,7 @@ The cases are those that public suites ask of an unpacker; each test names what 
   a symlink; a loop of links; a parent that is a file;
 - CPython, extraction filters: chains of links that each stay inside and together do not, a sibling that has the
   root's name as its beginning, devices, fifos, modes with setuid and setgid, links to a directory above, long names;
-- apko: a package that ships a link and a later one that writes through it (see the merge tests).
+- apko: a package that ships a link and a later one that writes through it (test_rootfs).
 """
 
 import bz2

@@ -166,6 +166,20 @@ def test_many_directories_need_few_descriptors(places: tuple[str, str]) -> None:
     assert len(os.listdir(root)) == 1500
 
 
+def test_a_symlink_does_not_make_deeper_nesting_possible(places: tuple[str, str]) -> None:
+    root, _ = places
+    deep = "/".join(["d"] * 150)
+    with Tree(root, "package a") as tree:
+        tree.make_directory(deep)
+        tree.make_symlink("short", deep)
+        path = "short"
+        with pytest.raises(MagpkgError, match="directories are nested more than 250 deep"):
+            for _ in range(150):
+                path += "/e"
+                tree.make_directory(path)
+        assert path.count("/") > 90
+
+
 def test_tidy_drops_setuid_and_sets_times(places: tuple[str, str]) -> None:
     root, _ = places
     for name, mode in (("suid", 0o4755), ("sgid", 0o2755), ("hidden", 0o000)):
