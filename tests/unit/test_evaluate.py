@@ -132,6 +132,32 @@ def test_a_failed_evaluation_says_where_or_what(expression: str, message: str) -
     assert "RUNTIME ERROR" not in found.message
 
 
+CALLBACKS = {
+    "a definition": ("magpkg.package({ name: 'x', build: 3 })", "package x: build: must be a string"),
+    "a name": ("magpkg.package({ name: '/etc' })", "package.name: must be letters"),
+    "a reference": (
+        "magpkg.package({ name: 'x', runDeps: [{ 'magpkg:package': 'z' }] })",
+        "refers to an unknown package",
+    ),
+    "a circle": ("local x = magpkg.package({ name: 'x', runDeps: [x] }); x", "package x: depends on itself"),
+    "a lock": ("(import 'magpkg/debian.libsonnet').lockset('{}').x", "lock.version: "),
+    "an import": ("import 'nowhere.libsonnet'", "no such file in the importing folder"),
+    "an import of a directory": ("import '.'", "no such file in the importing folder"),
+    "a text": ("importstr 'nowhere.txt'", "no such file in the importing folder"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CALLBACKS))
+def test_a_callbacks_failure_has_the_manifests_line(tmp_path: pathlib.Path, name: str) -> None:
+    expression, message = CALLBACKS[name]
+    path = tmp_path / "a.jsonnet"
+    path.write_text(f"local magpkg = import 'magpkg/magpkg.libsonnet';\n{{ packages: [\n  {expression},\n] }}\n")
+    with pytest.raises(MagpkgError) as caught:
+        evaluate(Inputs(file=str(path)), PackageGraph())
+    assert caught.value.message.startswith(f"{path}:3:"), caught.value.message
+    assert message in caught.value.message
+
+
 def test_an_evaluation_without_end_is_an_error() -> None:
     assert error("local f(x) = 1 + f(x); f(1)").message
 
