@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from magpkg import launch, options
-from magpkg.terminal import download_line, speaker
+from magpkg.terminal import download_line, speaker, status_line
 
 if TYPE_CHECKING:
     from magpkg.evaluate import Inputs
@@ -44,6 +44,6 @@ def build(
         store, Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))
     )
     with store.reading():
-        realise(manifest.closure(), builder, fetcher, speaker(quiet=quiet))
+        realise(manifest.closure(), builder, fetcher, speaker(quiet=quiet), status_line(quiet=quiet))
     for package in manifest.packages:
         click.echo(store.package(package.tree_name))

@@ -15,7 +15,7 @@ from magpkg.hostfiles import Answer
 from magpkg.lock import stamp
 from magpkg.plan import Plan, make_key, plan_path, save, split_command
 from magpkg.store import Store
-from magpkg.terminal import download_line, say, speaker
+from magpkg.terminal import download_line, say, speaker, status_line
 
 if TYPE_CHECKING:
     from magpkg.evaluate import Inputs
@@ -59,7 +59,7 @@ def venv(
     bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
     host = Host(environment, directory, bwrap, jobs or len(os.sched_getaffinity(0)))
     transport = Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))
-    path, held = ensure(manifest, store, host, transport, speaker(quiet=quiet))
+    path, held = ensure(manifest, store, host, transport, speaker(quiet=quiet), status_line(quiet=quiet))
     store.note_origin(os.path.basename(path), evaluated.origin)
     files = RecordingFiles(path)
     shown = user_mounts(current_user(environment), store, f"{path}/rootfs") if manifest.mount_defaults else []

@@ -48,8 +48,17 @@ def missing_packages(closure: Iterable[Package], store: Store) -> dict[Package, 
     }
 
 
-def realise(closure: Sequence[Package], builder: Builder, fetcher: Fetcher, report: Callable[[str], None]) -> None:
-    """Make every package tree of `closure` that the store lacks; `report` is told what is going on."""
+def realise(
+    closure: Sequence[Package],
+    builder: Builder,
+    fetcher: Fetcher,
+    report: Callable[[str], None],
+    status: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Make every package tree of `closure` that the store lacks.
+
+    `report` is told what is going on, and `status` how far it is: each text replaces the one before, the last is empty.
+    """
     missing = missing_packages(closure, builder.store)
     if not missing:
         return
@@ -58,7 +67,10 @@ def realise(closure: Sequence[Package], builder: Builder, fetcher: Fetcher, repo
     require([semaphores()])
     fetcher.fetch_all(_sources(missing), report)
     report(f"making {len(missing)} package{'s' if len(missing) > 1 else ''}")
-    _build_all(missing, builder)
+    try:
+        _build_all(missing, builder, status)
+    finally:
+        status("")
 
 
 def fetch_missing(closure: Sequence[Package], store: Store, fetcher: Fetcher, report: Callable[[str], None]) -> None:
@@ -72,7 +84,7 @@ def _sources(packages: Iterable[Package]) -> Iterator[Wanted]:
             yield Wanted(source, package.name)
 
 
-def _build_all(missing: Mapping[Package, Sequence[Package]], builder: Builder) -> None:
+def _build_all(missing: Mapping[Package, Sequence[Package]], builder: Builder, status: Callable[[str], None]) -> None:
     global _worker
     by_hash = {package.hash: package for package in missing}
     _worker = _Worker(by_hash, builder)
@@ -84,12 +96,16 @@ def _build_all(missing: Mapping[Package, Sequence[Package]], builder: Builder) -
         builder.jobs, mp_context=multiprocessing.get_context("fork"), initializer=_begin_worker, initargs=(os.getpid(),)
     )
     running: dict[Future[None], str] = {}
+    made = 0
     try:
         while order.is_active():
             # The largest first, so that no long one is left over for the end.
             for key in sorted(order.get_ready(), key=lambda key: -_bytes_fetched(by_hash[key], builder.store)):
                 running[pool.submit(_build_one, key)] = key
+            names = [by_hash[key].name for future, key in running.items() if future.running()]
+            status(f"{made} of {len(missing)} packages made: {', '.join(names[: builder.jobs])}")
             done, _ = wait(running, return_when=FIRST_COMPLETED)
+            made += len(done)
             for future in done:
                 future.result()
                 order.done(running.pop(future))

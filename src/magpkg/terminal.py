@@ -57,6 +57,14 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
+def _draw(text: str) -> None:
+    """Let `text` be the terminal's last line, in place of what was drawn there before."""
+    import shutil
+
+    width = shutil.get_terminal_size().columns - 1
+    click.echo(f"\r{printable(text[:width])}\x1b[K", nl=False, err=True)
+
+
 class DownloadLine:
     """A line on a terminal that tells how downloads go on: files, bytes, rate, time left, and what is on its way."""
 
@@ -80,7 +88,7 @@ class DownloadLine:
             now = time.monotonic()
             if now - self._shown >= self._INTERVAL:
                 self._shown = now
-                self._draw(self._text(now))
+                _draw(self._text(now))
 
     def finished(self, url: str) -> None:
         """See transport.Progress."""
@@ -92,7 +100,7 @@ class DownloadLine:
         """See transport.Progress."""
         with self._lock:
             if self._shown:
-                self._draw("")
+                _draw("")
 
     def _text(self, now: float) -> str:
         seconds = max(now - self._started, 0.001)
@@ -105,13 +113,14 @@ class DownloadLine:
         ]
         return f"magpkg: {', '.join(parts)}: {', '.join(sorted(files)[:3])}"
 
-    def _draw(self, text: str) -> None:
-        import shutil
-
-        width = shutil.get_terminal_size().columns - 1
-        click.echo(f"\r{printable(text[:width])}\x1b[K", nl=False, err=True)
-
 
 def download_line(*, quiet: bool) -> DownloadLine | None:
     """The line for downloads where somebody watches: standard error is a terminal, and quiet was not asked for."""
     return None if quiet or not sys.stderr.isatty() else DownloadLine()
+
+
+def status_line(*, quiet: bool) -> Callable[[str], None]:
+    """Where the steps report how far they are: a line that changes where somebody watches, or nowhere."""
+    if quiet or not sys.stderr.isatty():
+        return lambda _: None
+    return lambda text: _draw(f"magpkg: {text}" if text else "")

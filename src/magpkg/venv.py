@@ -31,7 +31,12 @@ class Host:
 
 
 def ensure(
-    manifest: Manifest, store: Store, host: Host, transport: "Transport", report: Callable[[str], None]
+    manifest: Manifest,
+    store: Store,
+    host: Host,
+    transport: "Transport",
+    report: Callable[[str], None],
+    status: Callable[[str], None] = lambda _: None,
 ) -> tuple[str, int]:
     """Make the manifest's venv if the store lacks it; returns its path and a descriptor that keeps it there."""
     closure = manifest.closure()
@@ -44,7 +49,7 @@ def ensure(
         store.prepare()
         with store.exclusive(path):
             if not os.path.isdir(path):
-                _make(manifest, closure, store, host, transport, report, path)
+                _make(manifest, closure, store, host, transport, report, status, path)
 
 
 def _check_host(store: Store, host: Host, report: Callable[[str], None]) -> None:
@@ -66,6 +71,7 @@ def _make(
     host: Host,
     transport: "Transport",
     report: Callable[[str], None],
+    status: Callable[[str], None],
     path: str,
 ) -> None:
     from magpkg.bounds import read_bounds
@@ -76,7 +82,7 @@ def _make(
 
     with store.reading():
         builder = Builder(store, host.bwrap, host.jobs, read_bounds(host.environment))
-        realise(closure, builder, Fetcher(store, transport), report)
+        realise(closure, builder, Fetcher(store, transport), report, status)
         with store.workspace("venv") as work:
             os.makedirs(f"{work}/venv/rootfs", 0o755)
             members = [Member(package, store.package(package.tree_name)) for package in closure]

@@ -7,6 +7,7 @@ import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from tests.repository import served
 from tests.support import Magpkg, Terminal, sha256, tar_bytes
@@ -49,6 +50,12 @@ class Stalling(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
+    def await_stall(self, process: "subprocess.Popen[Any]", partial: Path) -> None:
+        """Wait until the process that asks has written down all that it got."""
+        self.stalled.wait(20)
+        while not (partial.exists() and partial.stat().st_size == self.FIRST):
+            assert process.poll() is None
+
     def server_close(self) -> None:
         """Let whoever waits go."""
         self.go_on.set()
@@ -81,6 +88,17 @@ def test_a_terminal_sees_files_bytes_rate_and_time_left(own_store: Magpkg) -> No
         terminal.close()
 
 
+def test_a_terminal_sees_how_many_packages_are_made(own_store: Magpkg) -> None:
+    with served(own_store.directory) as (url, _):
+        words = own_store.words("build", "-e", manifest(own_store, url))
+        terminal = Terminal(words, own_store.environment(None), own_store.directory)
+        terminal.expect(r"magpkg: making 3 packages\r\n")
+        terminal.expect(r"\rmagpkg: 0 of 3 packages made: p\d[^\r]*\x1b\[K")
+        terminal.expect(r"\rmagpkg: \d of 3 packages made: [^\r]*\x1b\[K\r\x1b\[K")
+        assert terminal.wait() == 0
+        terminal.close()
+
+
 def test_who_is_no_terminal_sees_plain_lines_or_nothing(own_store: Magpkg) -> None:
     with served(own_store.directory) as (url, asked):
         text = manifest(own_store, url)
@@ -104,9 +122,7 @@ def test_what_a_killed_run_received_is_kept_and_continued(own_store: Magpkg) -> 
             own_store.words("fetch", "-e", text), env=own_store.environment(), cwd=own_store.directory
         )
         partial = Path(own_store.store, "partial", sha256(whole))
-        server.stalled.wait(20)
-        while not (partial.exists() and partial.stat().st_size == Stalling.FIRST):
-            assert process.poll() is None
+        server.await_stall(process, partial)
         process.kill()
         process.wait()
         server.go_on.set()
@@ -128,13 +144,14 @@ def test_an_interrupted_download_is_kept_and_says_so(own_store: Magpkg) -> None:
             stderr=subprocess.PIPE,
             text=True,
         )
-        server.stalled.wait(20)
+        partial = Path(own_store.store, "partial", sha256(whole))
+        server.await_stall(process, partial)
         process.send_signal(signal.SIGINT)
         server.go_on.set()
         _, said = process.communicate(timeout=30)
     assert said.splitlines()[-1] == "magpkg: interrupted; what is fetched and made is kept"
     assert process.returncode == 130
-    assert Path(own_store.store, "partial", sha256(whole)).stat().st_size > 0
+    assert partial.stat().st_size == Stalling.FIRST
 
 
 def test_cleanup_removes_what_nobody_came_back_for(own_store: Magpkg) -> None:
