@@ -25,6 +25,7 @@ _COMMANDS = {
     "venv": "magpkg.cli_venv:venv",
     "fetch": "magpkg.cli_fetch:fetch",
     "build": "magpkg.cli_build:build",
+    "export": "magpkg.cli_export:export",
     "lock": "magpkg.cli_lock:lock",
     "search": "magpkg.cli_search:search",
     "show": "magpkg.cli_show:show",

@@ -13,7 +13,8 @@ from magpkg.debian import FIXUP_ENDING
 from magpkg.mirror import SCHEME
 from magpkg.package import Package, Source, runtime_closure
 
-_DEBIAN_FILE = re.compile(r"[^/_]+_(?P<version>[^/_]+)_[^/_]+\.deb\Z")
+_DEBIAN_FILE = re.compile(r"[^/_]+_(?P<version>[^/_]+)_(?P<architecture>[^/_]+)\.deb\Z")
+_ANY_ARCHITECTURE = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,14 @@ def outline(packages: Sequence[Package]) -> Outline:
     return Outline(tuple(roots), nodes)
 
 
+def debian_architecture(packages: Iterable[Package]) -> str:
+    """What Debian calls the architecture of the packages; "" where they are for any, or none is Debian's."""
+    for found in (match for package in packages for match in _debian_files(package.fetch)):
+        if found["architecture"] != _ANY_ARCHITECTURE:
+            return found["architecture"]
+    return ""
+
+
 def tree_lines(drawn: Outline) -> Iterator[str]:
     """The dependencies as an indented tree; what stands above with all that it needs is not unfolded again."""
     seen: set[str] = set()
@@ -135,9 +144,12 @@ def _parts(package: Package) -> tuple[Package, ...]:
 
 
 def _version(sources: Iterable[Source]) -> str:
+    return next((found["version"] for found in _debian_files(sources)), "")
+
+
+def _debian_files(sources: Iterable[Source]) -> Iterator[re.Match[str]]:
     for source in sources:
         for url in source.urls:
             found = _DEBIAN_FILE.search(url) if url.startswith(SCHEME) else None
             if found:
-                return found["version"]
-    return ""
+                yield found
