@@ -27,6 +27,7 @@ mounts:
 - { type: bind, source: '${PWD}', target: /work }
 - { type: tmpfs, target: /run }
 - { type: tmpfs, target: /var/tmp }
+- { type: tmpfs, target: /dev/shm }
 - { type: bind, source: /proc, target: /proc }
 - { type: tmpfs, target: /sys/fs/cgroup }
 """
@@ -76,8 +77,10 @@ def own_machine(tmp_path_factory: pytest.TempPathFactory) -> Magpkg:
 
 
 def test_the_tarball_is_the_rootfs(magpkg: Magpkg, tmp_path: Path) -> None:
-    with tarfile.open(exported(magpkg, tmp_path, "tar")) as archive:
-        archive.extractall(tmp_path / "root", filter="fully_trusted")  # noqa: S202 - it is our own
+    path = exported(magpkg, tmp_path, "tar")
+    (tmp_path / "root").mkdir()
+    subprocess.run(["tar", "-xpf", str(path), "-C", str(tmp_path / "root")], check=True)
+    with tarfile.open(path) as archive:
         links = [info for info in archive if info.islnk()]
     rootfs = magpkg.rootfs(MANIFEST)
     unpacked, venv = (kinds_and_contents(root) for root in (str(tmp_path / "root"), rootfs))

@@ -4,6 +4,7 @@ import io
 import os
 import pathlib
 import stat
+import subprocess
 import tarfile
 from collections.abc import Sequence
 
@@ -82,7 +83,8 @@ def test_layers_one_over_the_other_are_the_rootfs(trees: pathlib.Path) -> None:
     assemble(str(trees / "root"), members, entries)
     layers = make_layers(members, entries, [("etc/passwd", "root\n"), ("etc/conf", "not used")])
     for layer in layers:
-        archive(layer).extractall(trees / "unpacked", filter="fully_trusted")  # noqa: S202 - it is our own
+        words = ["tar", "-xp", "-C", str(trees / "unpacked")]
+        subprocess.run(words, input=b"".join(tarball(layer.entries)), check=True)
     wanted = contents(trees / "root")
     wanted |= dict.fromkeys(("tmp", "var/tmp"), (stat.S_IFDIR | 0o1777, ""))
     wanted["etc/passwd"] = (wanted["etc/passwd"][0], "root\n")
