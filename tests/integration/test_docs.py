@@ -42,6 +42,7 @@ PAGES = {
     "search": "lock.md",
     "fetch": "lock.md",
     "build": "lock.md",
+    "export": "export.md",
     "show": "inspect.md",
     "tree": "inspect.md",
     "why": "inspect.md",

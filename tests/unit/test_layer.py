@@ -65,10 +65,14 @@ def merged(trees: pathlib.Path) -> list[Member]:
     base = package("base")
     later = package("later", base)
     more = package("more", later)
+    moves = package("moves", more)
+    after = package("zafter", moves)
     made = [
         member(trees, base, *MERGED_USR, "etc/conf", "etc/alt -> conf"),
         member(trees, later, "bin/tool", "lib64/ld.so", "etc/conf", "opt/link -> ../usr/lib64"),
         member(trees, more, "opt/link/deep/file", "etc/alt -> other", "usr/bin/tool"),
+        member(trees, moves, "opt/link -> ../srv"),
+        member(trees, after, "opt/link/deep/again"),
     ]
     os.chmod(f"{made[2].tree}/usr", 0o700)
     return made
@@ -94,13 +98,14 @@ def test_layers_one_over_the_other_are_the_rootfs(trees: pathlib.Path) -> None:
 
 
 def test_a_layer_has_its_package_where_that_ends_up(trees: pathlib.Path) -> None:
-    first, second, third, last = make_layers(merged(trees))
+    first, second, third, _, fifth, last = make_layers(merged(trees))
     assert names(first) == ["bin", "etc", "etc/alt", "etc/conf", "lib64", "usr", "usr/bin", "usr/bin/sh"]
     # `bin` leads to usr/bin, `lib64` to what is made for it; the directories above are in the layer, too.
     assert set(names(second)) == {
         "etc", "etc/conf", "opt", "opt/link", "usr", "usr/bin", "usr/bin/tool", "usr/lib64", "usr/lib64/ld.so",
     }  # fmt: skip
     assert "usr/lib64/deep/file" in names(third)
+    assert "srv/deep/again" in names(fifth)
     assert "proc" in names(last)
 
 
