@@ -32,6 +32,7 @@ _COMMANDS = {
     "tree": "magpkg.cli_tree:tree",
     "why": "magpkg.cli_tree:why",
     "graph": "magpkg.cli_tree:graph",
+    "diff": "magpkg.cli_diff:diff",
     "list": "magpkg.cli_list:list_venvs",
     "du": "magpkg.cli_list:du",
     "cleanup": "magpkg.cli_cleanup:cleanup",

@@ -22,7 +22,7 @@ class Node:
     """One package: its key in the outline, name, version ("" where nothing tells), what it is made from, its needs.
 
     The version is Debian's without the epoch, which file names leave out. `made_from` tells two packages of one name
-    and version apart, dependencies aside. `depends` are keys.
+    and version apart, dependencies aside. `depends` are keys. `trees` are the names of its trees in the store.
     """
 
     key: str
@@ -30,6 +30,7 @@ class Node:
     version: str
     made_from: tuple[str, ...]
     depends: tuple[str, ...]
+    trees: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}".rstrip()
@@ -84,7 +85,8 @@ def outline(packages: Sequence[Package]) -> Outline:
         depends = sorted((key for key in keys if key != package.hash), key=lambda key: (whole[key].name, key))
         sources = [source for part in parts for source in part.fetch]
         made_from = tuple(text for part in parts for text in (part.build, *(item.sha256 for item in part.fetch)))
-        nodes[package.hash] = Node(package.hash, package.name, _version(sources), made_from, tuple(depends))
+        trees = tuple(part.tree_name for part in parts)
+        nodes[package.hash] = Node(package.hash, package.name, _version(sources), made_from, tuple(depends), trees)
     roots = dict.fromkeys(stands_for.get(package.hash, package.hash) for package in packages)
     return Outline(tuple(roots), nodes)
 

@@ -47,6 +47,7 @@ PAGES = {
     "tree": "inspect.md",
     "why": "inspect.md",
     "graph": "inspect.md",
+    "diff": "inspect.md",
     "list": "inspect.md",
     "du": "inspect.md",
 }
