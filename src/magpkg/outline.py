@@ -7,7 +7,7 @@ outline shows the three as one.
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from magpkg.debian import FIXUP_ENDING
 from magpkg.mirror import SCHEME
@@ -111,6 +111,27 @@ def tree_lines(drawn: Outline) -> Iterator[str]:
         if key not in seen:
             seen.add(key)
             pending.extend((child, depth + 1) for child in reversed(node.depends))
+
+
+def without_shortcuts(drawn: Outline) -> Outline:
+    """The outline without the dependencies that others lead to as well: the rest can be read in a drawing."""
+    reached = {key: _reached(drawn, node.depends) for key, node in drawn.nodes.items()}
+    nodes = {}
+    for key, node in drawn.nodes.items():
+        below = {child for need in node.depends for child in reached[need]}
+        nodes[key] = replace(node, depends=tuple(need for need in node.depends if need not in below))
+    return Outline(drawn.roots, nodes)
+
+
+def _reached(drawn: Outline, keys: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    pending = list(keys)
+    while pending:
+        key = pending.pop()
+        if key not in found:
+            found.add(key)
+            pending.extend(drawn.nodes[key].depends)
+    return found
 
 
 def dot_lines(drawn: Outline) -> Iterator[str]:

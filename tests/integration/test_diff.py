@@ -77,6 +77,7 @@ def test_a_revision_that_is_not_there_or_is_wrong(history: Repository, tmp_path:
     git(tmp_path, "add", "bad.json")
     git(tmp_path, "commit", "-qm", "second")
     assert "error: HEAD:bad.json: " in refused("HEAD:bad.json")
+    assert "the revision has no file bad.json" in refused("HEAD~1:bad.json")
     assert list(temporary.iterdir()) == []
 
 

@@ -71,3 +71,5 @@ def test_of_a_venv_only_the_packages_are_known() -> None:
     ((one, other),) = found.changed
     assert (one.version, other.version, found.added, found.removed) == (None, "2", (), ())
     assert found.fields is None
+    other_venv = side_of_venv("b", "1" * 64, [after.tree_name])
+    assert [one.name for one, _ in compare(venv, other_venv).changed] == ["tool"]

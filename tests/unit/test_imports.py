@@ -27,7 +27,7 @@ ROWS = (
         "cli_tree",
         "cli_venv",
     ),
-    ("options", "terminal"),
+    ("diagram", "options", "terminal"),
     ("difference", "image", "locking", "user", "venv"),
     ("cleanup", "realise", "suite", "tarball"),
     ("build", "inventory", "layer", "revision"),
