@@ -105,11 +105,12 @@ def _opened(output: str | None) -> Iterator[BinaryIO]:
         with open(output, "wb") as file:  # a pipe or a device
             yield file
         return
-    partial = f"{output}.{os.getpid()}.partial"
+    path = os.path.realpath(output)  # a symlink stays, and leads to the new file
+    partial = f"{path}.{os.getpid()}.partial"
     try:
         with open(partial, "xb") as file:
             yield file
-        os.rename(partial, output)
+        os.rename(partial, path)
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(partial)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Magpkg, expression, sha256, tar_bytes, tree_digest
+from tests.support import Magpkg, Terminal, expression, sha256, tar_bytes, tree_digest
 
 # Perl has hard links, ca-certificates and libc-bin have what scripts make when the package is built.
 MANIFEST = expression(
@@ -116,6 +116,10 @@ def test_what_a_terminal_or_a_full_pipe_makes_of_it(magpkg: Magpkg, tmp_path: Pa
     assert full.status == 1
     assert "No space left" in full.stderr
     assert os.listdir(tmp_path) == ["there"]
+    terminal = Terminal(magpkg.words("export", "-e", MANIFEST), magpkg.environment(), magpkg.directory)
+    terminal.expect("an archive is nothing for a terminal")
+    assert terminal.wait() == 1
+    terminal.close()
 
 
 class Tools:
