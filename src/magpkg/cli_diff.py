@@ -62,7 +62,7 @@ def _side(spec: str | None, given: "Inputs", store: Store) -> Side:
     if not os.path.exists(spec) and ":" in spec:
         from magpkg.revision import checked_out
 
-        with checked_out(spec, os.getcwd(), os.environ) as path:
+        with checked_out(spec, os.getcwd(), os.environ, store) as path:
             return side_of_manifest(spec, _manifest_in(path, given))
     if not os.path.exists(spec) and _HASH.match(spec):
         return _venv_side(spec, given, store)

@@ -2,20 +2,20 @@
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from magpkg import tree
 from magpkg.errors import MagpkgError
+from magpkg.store import Store
 
 
 @contextmanager
-def checked_out(spec: str, directory: str, environment: Mapping[str, str]) -> Iterator[str]:
+def checked_out(spec: str, directory: str, environment: Mapping[str, str], store: Store) -> Iterator[str]:
     """The path of the file that git calls `REVISION:PATH` in `directory`, with all that the revision has beside it.
 
     As in git, PATH is seen from the repository's top, and from the working directory where it begins with a dot.
-    Neither the working tree nor the index is touched.
+    Neither the working tree nor the index is touched. It is work in progress of the store, since an evaluation may be
+    killed; cleanup then removes it.
     """
     revision, _, path = spec.partition(":")
     git = _Git(directory, environment)
@@ -25,21 +25,20 @@ def checked_out(spec: str, directory: str, environment: Mapping[str, str]) -> It
     except MagpkgError:
         raise MagpkgError(f"{spec}: {revision} is no revision of the repository {top}") from None
     inside = os.path.normpath(os.path.join(prefix, path) if path.startswith("./") or path.startswith("../") else path)
-    work = tempfile.mkdtemp(prefix="magpkg-")
-    try:
-        own = _Git(top, {**environment, "GIT_INDEX_FILE": f"{work}/index"})
-        own.said("read-tree", found)
-        own.said("checkout-index", "--all", "--quiet", f"--prefix={work}/tree/")
-        file = f"{work}/tree/{inside}"
-        if inside.startswith(("/", "..")) or not os.path.isfile(file):
-            raise MagpkgError(f"{spec}: the revision has no file {inside}")
-        yield file
-    except MagpkgError as error:
-        # Nobody knows the temporary directory; what is wrong is wrong in the revision.
-        told = [text and text.replace(f"{work}/tree/", f"{revision}:") for text in (error.message, error.hint)]
-        raise MagpkgError(told[0] or "", told[1], error.detail) from error
-    finally:
-        tree.remove(work)
+    store.prepare()
+    with store.workspace("revision") as work:
+        try:
+            own = _Git(top, {**environment, "GIT_INDEX_FILE": f"{work}/index"})
+            own.said("read-tree", found)
+            own.said("checkout-index", "--all", "--quiet", f"--prefix={work}/tree/")
+            file = f"{work}/tree/{inside}"
+            if inside.startswith(("/", "..")) or not os.path.isfile(file):
+                raise MagpkgError(f"{spec}: the revision has no file {inside}")
+            yield file
+        except MagpkgError as error:
+            # Nobody knows the directory; what is wrong is wrong in the revision.
+            told = [text and text.replace(f"{work}/tree/", f"{revision}:") for text in (error.message, error.hint)]
+            raise MagpkgError(told[0] or "", told[1], error.detail) from error
 
 
 class _Git:
