@@ -124,6 +124,7 @@ class Builder:
                     stderr=output,
                     env={},
                     check=False,
+                    umask=0o022,  # the package's modes, not those of whoever built it
                     start_new_session=True,  # a terminal's Ctrl-C is for the parent to act on
                 ).returncode
         except OSError as error:

@@ -8,7 +8,6 @@ import click
 
 from magpkg import inventory, options
 from magpkg.manifest import Manifest, venv_hash
-from magpkg.mount import Mount
 from magpkg.outline import outline
 from magpkg.terminal import size
 
@@ -40,7 +39,7 @@ def show(given: "Inputs", values: bool, as_json: bool) -> None:
         "closure": len(drawn.nodes),
         "fsEntries": [entry.path for entry in manifest.fs_entries],
         "mountDefaults": manifest.mount_defaults,
-        "mounts": [_mount(mount) for mount in manifest.mounts],
+        "mounts": [str(mount) for mount in manifest.mounts],
         "envKeep": list(manifest.env_keep),
         "envSet": dict(manifest.env_set) if values else [variable for variable, _ in manifest.env_set],
     }
@@ -61,13 +60,8 @@ def _print_entry(manifest: Manifest, *, values: bool) -> None:
         click.echo(f"fsEntry    {entry.path}")
     click.echo(f"mounts     {len(manifest.mounts)}, {'and' if manifest.mount_defaults else 'without'} the default ones")
     for mount in manifest.mounts:
-        click.echo(f"  {_mount(mount)}")
+        click.echo(f"  {mount}")
     for name in manifest.env_keep:
         click.echo(f"envKeep    {name}")
     for name, value in manifest.env_set:
         click.echo(f"envSet     {name}={value}" if values else f"envSet     {name}")
-
-
-def _mount(mount: Mount) -> str:
-    source = f" {mount.source}" if mount.is_bind and mount.source != mount.target else ""
-    return f"{mount.type}{source} {mount.target}{' (optional)' if mount.optional else ''}"

@@ -1,14 +1,16 @@
 """`magpkg tree`, `magpkg why` and `magpkg graph`: the dependencies of a manifest's packages."""
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import click
 
-from magpkg import options
+from magpkg import launch, options
 from magpkg.errors import MagpkgError
 from magpkg.field import near
-from magpkg.outline import Node, Outline, dot_lines, mermaid_lines, outline, tree_lines
+from magpkg.outline import Node, Outline, dot_lines, mermaid_lines, outline, tree_lines, without_shortcuts
+from magpkg.terminal import download_line, speaker
 
 if TYPE_CHECKING:
     from magpkg.evaluate import Inputs
@@ -59,14 +61,38 @@ def why(
 
 @click.command()
 @options.manifest_options
-@click.option("--format", "style", type=click.Choice(list(_FORMATS)), default="dot", help="The language to write.")
+@click.option("--format", "style", type=click.Choice([*_FORMATS, "svg"]), default="dot", help="What to write.")
+@options.offline_option
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 def graph(
     given: "Inputs",
     style: str,
+    offline: bool,
+    quiet: bool,
 ) -> None:
-    """Write the graph of a manifest's packages, for graphviz or mermaid to draw."""
-    for line in _FORMATS[style](_outline(given)):
+    """Write the graph of a manifest's packages, for graphviz or mermaid to draw, or as a picture.
+
+    The picture, svg, is drawn by graphviz in a venv of its own, which is made the first time.
+    """
+    drawn = _outline(given)
+    if style == "svg":
+        _print_svg(drawn, offline=offline, quiet=quiet)
+        return
+    for line in _FORMATS[style](drawn):
         click.echo(line)
+
+
+def _print_svg(drawn: Outline, *, offline: bool, quiet: bool) -> None:
+    from magpkg.diagram import print_svg
+    from magpkg.transport import Transport
+    from magpkg.venv import Host
+
+    environment = dict(os.environ)
+    bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
+    host = Host(environment, "/", bwrap, len(os.sched_getaffinity(0)))
+    transport = Transport(environment, "/", offline=offline, progress=download_line(quiet=quiet))
+    lines = dot_lines(without_shortcuts(drawn))
+    print_svg(lines, options.store(environment), host, transport, speaker(quiet=quiet))
 
 
 def _outline(

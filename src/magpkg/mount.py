@@ -37,6 +37,10 @@ class Mount:
         """True where the mount shows a path of the host."""
         return self.type in BIND_TYPES
 
+    def __str__(self) -> str:
+        source = f" {self.source}" if self.is_bind and self.source != self.target else ""
+        return f"{self.type}{source} {self.target}{' (optional)' if self.optional else ''}"
+
 
 DEFAULT_MOUNTS = (
     Mount("dev-bind", "/dev", "/dev", optional=True),

@@ -7,13 +7,14 @@ outline shows the three as one.
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from magpkg.debian import FIXUP_ENDING
 from magpkg.mirror import SCHEME
 from magpkg.package import Package, Source, runtime_closure
 
-_DEBIAN_FILE = re.compile(r"[^/_]+_(?P<version>[^/_]+)_[^/_]+\.deb\Z")
+_DEBIAN_FILE = re.compile(r"[^/_]+_(?P<version>[^/_]+)_(?P<architecture>[^/_]+)\.deb\Z")
+_ANY_ARCHITECTURE = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Node:
     """One package: its key in the outline, name, version ("" where nothing tells), what it is made from, its needs.
 
     The version is Debian's without the epoch, which file names leave out. `made_from` tells two packages of one name
-    and version apart, dependencies aside. `depends` are keys.
+    and version apart, dependencies aside. `depends` are keys. `trees` are the names of its trees in the store.
     """
 
     key: str
@@ -29,6 +30,7 @@ class Node:
     version: str
     made_from: tuple[str, ...]
     depends: tuple[str, ...]
+    trees: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}".rstrip()
@@ -83,9 +85,18 @@ def outline(packages: Sequence[Package]) -> Outline:
         depends = sorted((key for key in keys if key != package.hash), key=lambda key: (whole[key].name, key))
         sources = [source for part in parts for source in part.fetch]
         made_from = tuple(text for part in parts for text in (part.build, *(item.sha256 for item in part.fetch)))
-        nodes[package.hash] = Node(package.hash, package.name, _version(sources), made_from, tuple(depends))
+        trees = tuple(part.tree_name for part in parts)
+        nodes[package.hash] = Node(package.hash, package.name, _version(sources), made_from, tuple(depends), trees)
     roots = dict.fromkeys(stands_for.get(package.hash, package.hash) for package in packages)
     return Outline(tuple(roots), nodes)
+
+
+def debian_architecture(packages: Iterable[Package]) -> str:
+    """What Debian calls the architecture of the packages; "" where they are for any, or none is Debian's."""
+    for found in (match for package in packages for match in _debian_files(package.fetch)):
+        if found["architecture"] != _ANY_ARCHITECTURE:
+            return found["architecture"]
+    return ""
 
 
 def tree_lines(drawn: Outline) -> Iterator[str]:
@@ -100,6 +111,27 @@ def tree_lines(drawn: Outline) -> Iterator[str]:
         if key not in seen:
             seen.add(key)
             pending.extend((child, depth + 1) for child in reversed(node.depends))
+
+
+def without_shortcuts(drawn: Outline) -> Outline:
+    """The outline without the dependencies that others lead to as well: the rest can be read in a drawing."""
+    reached = {key: _reached(drawn, node.depends) for key, node in drawn.nodes.items()}
+    nodes = {}
+    for key, node in drawn.nodes.items():
+        below = {child for need in node.depends for child in reached[need]}
+        nodes[key] = replace(node, depends=tuple(need for need in node.depends if need not in below))
+    return Outline(drawn.roots, nodes)
+
+
+def _reached(drawn: Outline, keys: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    pending = list(keys)
+    while pending:
+        key = pending.pop()
+        if key not in found:
+            found.add(key)
+            pending.extend(drawn.nodes[key].depends)
+    return found
 
 
 def dot_lines(drawn: Outline) -> Iterator[str]:
@@ -135,9 +167,12 @@ def _parts(package: Package) -> tuple[Package, ...]:
 
 
 def _version(sources: Iterable[Source]) -> str:
+    return next((found["version"] for found in _debian_files(sources)), "")
+
+
+def _debian_files(sources: Iterable[Source]) -> Iterator[re.Match[str]]:
     for source in sources:
         for url in source.urls:
             found = _DEBIAN_FILE.search(url) if url.startswith(SCHEME) else None
             if found:
-                return found["version"]
-    return ""
+                yield found

@@ -2,8 +2,9 @@
 
 import filecmp
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from magpkg.debian import FIXUP_ENDING
 from magpkg.fsentry import FsEntry
@@ -25,9 +26,28 @@ class Member:
     tree: str
 
 
+class Target(Protocol):
+    """What trees are merged into: a `Tree`, or what only notes where things would be."""
+
+    def make_directory(self, path: str, mode: int = 0o755) -> None:
+        """See Tree."""
+
+    def write_file(self, path: str, mode: int, content: Iterable[bytes]) -> None:
+        """See Tree."""
+
+    def make_symlink(self, path: str, target: str) -> None:
+        """See Tree."""
+
+    def adopt_file(self, path: str, source: str) -> bool:
+        """See Tree."""
+
+    def exists(self, path: str) -> bool:
+        """See Tree."""
+
+
 @dataclass(slots=True)
 class _Merge:
-    tree: Tree
+    tree: Target
     members: Sequence[Member]
     warnings: list[str] = field(default_factory=list)
 
@@ -39,26 +59,39 @@ def assemble(root: str, members: Sequence[Member], fs_entries: Sequence[FsEntry]
     files; the later in merge order wins.
     """
     with Tree(root, "rootfs") as tree:
-        merge = _Merge(tree, members)
-        for index, member in enumerate(members):
-            _merge_member(merge, index, member.tree, "")
-        for entry in fs_entries:
-            _write_entry(tree, entry)
-        for path in SKELETON_DIRECTORIES:
-            if not tree.exists(path):
-                tree.make_directory(path)
-        for path in SKELETON_FILES:
-            if not tree.exists(path):
-                tree.write_file(path, 0o644, ())
-        if tree.copied:
-            merge.warnings.append("files were copied, since the store has no hard links between pkgs and tmp")
+        warnings = merge(tree, members, fs_entries)
+        copied = ("files were copied, since the store has no hard links between pkgs and tmp",) if tree.copied else ()
+    return warnings + copied
+
+
+def merge(
+    tree: Target,
+    members: Sequence[Member],
+    fs_entries: Sequence[FsEntry] = (),
+    begin: Callable[[], None] = lambda: None,
+) -> tuple[str, ...]:
+    """What `assemble` does, into any target; `begin` is called before each member, and before what comes after all."""
+    merge = _Merge(tree, members)
+    for index, member in enumerate(members):
+        begin()
+        _merge_member(merge, index, member.tree, "")
+    begin()
+    for entry in fs_entries:
+        _write_entry(tree, entry)
+    for path in SKELETON_DIRECTORIES:
+        if not tree.exists(path):
+            tree.make_directory(path)
+    for path in SKELETON_FILES:
+        if not tree.exists(path):
+            tree.write_file(path, 0o644, ())
     return tuple(merge.warnings)
 
 
 def _merge_member(merge: _Merge, index: int, source: str, prefix: str) -> None:
     subdirectories = []
     with os.scandir(source) as entries:
-        for entry in entries:
+        # By name: where a link makes two of its directories one, which comes last must not be the file system's choice.
+        for entry in sorted(entries, key=lambda entry: entry.name):
             path = prefix + entry.name
             if entry.is_dir(follow_symlinks=False):
                 merge.tree.make_directory(path, entry.stat().st_mode & 0o777)
@@ -105,7 +138,7 @@ def _same(first: str, second: str) -> bool:
     return filecmp.cmp(first, second, shallow=False)
 
 
-def _write_entry(tree: Tree, entry: FsEntry) -> None:
+def _write_entry(tree: Target, entry: FsEntry) -> None:
     path = entry.path.lstrip("/")
     if entry.type == "directory":
         tree.make_directory(path, entry.mode)

@@ -37,6 +37,10 @@ class User:
         return "".join(f"{names[gid]}:x:{gid}:\n" for gid in sorted(names))
 
 
+ROOT = User(0, 0, "root", "/root")
+"""The only one whom a root has that nobody has entered yet."""
+
+
 def current_user(environment: Mapping[str, str]) -> User:
     """The user of this process: as the host knows it, else as USER says; the home is the environment's."""
     import pwd

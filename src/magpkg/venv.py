@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from magpkg import sandbox
 from magpkg.environment import sandbox_environment
 from magpkg.errors import CommandNotStarted
-from magpkg.hostfiles import MISSING
+from magpkg.hostfiles import MISSING, HostFiles
 from magpkg.lock import hold
 from magpkg.manifest import Manifest, venv_hash
 from magpkg.mount import VARIABLES, Mount, expand_mount, unset_variable
@@ -125,8 +125,22 @@ def expand_mounts(mounts: Sequence[Mount], host: Host) -> list[Mount]:
 
 def find_shell(view: View, drawn: sandbox.Sandbox) -> str:
     """The shell for who gives no command: bash if the venv has it, else sh; empty where it has neither."""
+    return _shell(view, drawn.environment["PATH"], drawn.directory)
+
+
+def bare_environment(manifest: Manifest) -> dict[str, str]:
+    """The variables that a command has of the manifest alone, on no host."""
+    return sandbox_environment((), manifest.env_set, {})
+
+
+def bare_shell(rootfs: str, search_path: str) -> str:
+    """What `find_shell` finds where nothing is mounted."""
+    return _shell(View(rootfs, HostFiles()), search_path, "/")
+
+
+def _shell(view: View, search_path: str, directory: str) -> str:
     for shell in ("bash", "sh"):
-        if view.find_command(shell, drawn.environment["PATH"], drawn.directory).state not in (MISSING, NOT_EXECUTABLE):
+        if view.find_command(shell, search_path, directory).state not in (MISSING, NOT_EXECUTABLE):
             return shell
     return ""
 

@@ -6,8 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+
+from tests.support import Magpkg, expression
 
 MANIFEST = """
 local magpkg = import 'magpkg/magpkg.libsonnet';
@@ -104,3 +107,23 @@ def test_cleanup_removes_what_lies_beside_a_venv(tmp_path: Path) -> None:
     place.said("cleanup", "--all", "--max-age-days", "0")
     for directory in ("venv", "origins", "pkgs"):
         assert os.listdir(tmp_path / "store" / directory) == []
+
+
+def test_a_graph_is_drawn_the_same_every_time(magpkg: Magpkg) -> None:
+    manifest = expression(["bash", "git"])
+    nodes = json.loads(magpkg.run("tree", "--json", "-e", manifest).checked().stdout)["packages"].values()
+    drawn = magpkg.run("graph", "--format", "svg", "-e", manifest).checked().stdout
+    assert (
+        magpkg.run("graph", "--format", "svg", "--offline", "-e", manifest, stdin="no graph").checked().stdout == drawn
+    )
+    picture = ElementTree.fromstring(drawn)  # noqa: S314 - it is our own
+    groups = [group for group in picture.iter("{http://www.w3.org/2000/svg}g") if group.get("class") == "node"]
+    texts = {text for group in groups for text in ("".join(group.itertext()),)}
+    assert len(groups) == len(nodes)
+    assert all(any(node["name"] in text and node["version"] in text for text in texts) for node in nodes)
+
+
+def test_a_graph_that_cannot_be_drawn(own_store: Magpkg) -> None:
+    missing = own_store.run("graph", "--format", "svg", "--offline", "-e", expression(["dash"]))
+    assert (missing.status, missing.stdout) == (1, "")
+    assert "graphviz" in missing.stderr

@@ -1,6 +1,6 @@
 """Outlines: what people call one package is one node, and the ways to it are the shortest."""
 
-from magpkg.outline import dot_lines, mermaid_lines, outline, tree_lines
+from magpkg.outline import dot_lines, mermaid_lines, outline, tree_lines, without_shortcuts
 from magpkg.package import Package, Source, make_package
 
 
@@ -57,3 +57,9 @@ def test_graphs_have_a_line_for_each_package_and_dependency() -> None:
     drawn = outline([CURL])
     assert list(mermaid_lines(drawn)) == ["graph LR", '  n0["zlib 1.2"]', '  n1["curl 7.88"]', "  n1 --> n0"]
     assert [line for line in dot_lines(drawn) if "->" in line] == ["  n1 -> n0;"]
+
+
+def test_shortcuts_are_what_a_longer_way_leads_to_as_well() -> None:
+    drawn = without_shortcuts(outline([TOOL, GIT]))
+    ways = {node.name: [drawn.nodes[key].name for key in node.depends] for node in drawn.nodes.values()}
+    assert ways == {"zlib": [], "curl": ["zlib"], "git": ["curl"], "tool": ["git"]}

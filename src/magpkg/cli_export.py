@@ -1,0 +1,117 @@
+"""`magpkg export`."""
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from magpkg import launch, options
+from magpkg.errors import MagpkgError
+from magpkg.terminal import download_line, say, size, speaker
+
+if TYPE_CHECKING:
+    from magpkg.evaluate import Inputs
+    from magpkg.manifest import Manifest
+    from magpkg.store import Store
+
+_FORMATS = ("tar", "oci", "docker")
+
+
+@click.command()
+@options.manifest_options
+@click.option("--format", "style", type=click.Choice(_FORMATS), default="tar", help="What to write; default: tar.")
+@click.option("-o", "--output", metavar="FILE", help="Write to this file; default: standard output.")
+@click.option("--tag", metavar="NAME[:TAG]", help="The image's name; default: magpkg and the beginning of the hash.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Make at most this many packages at once; default: cores.")
+@options.offline_option
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+def export(
+    given: "Inputs",
+    style: str,
+    output: str | None,
+    tag: str | None,
+    jobs: int | None,
+    offline: bool,
+    quiet: bool,
+    debug: bool,
+) -> None:
+    """Write the root of a manifest's venv as a tarball, or with its environment as an image for podman or docker.
+
+    The same manifest gives the same bytes on every machine.
+    """
+    from magpkg.transport import Transport
+    from magpkg.venv import Host, ensure
+
+    if tag is not None and style == "tar":
+        raise MagpkgError("--tag names an image, which --format tar writes none of", "add --format oci or docker")
+    if output is None and sys.stdout.isatty():
+        raise MagpkgError("an archive is nothing for a terminal", "add -o FILE, or | podman load")
+    environment = dict(os.environ)
+    store = options.store(environment)
+    manifest, evaluated = options.manifest(given)
+    bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
+    host = Host(environment, evaluated.directory, bwrap, jobs or len(os.sched_getaffinity(0)))
+    transport = Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))
+    path, held = ensure(manifest, store, host, transport, speaker(quiet=quiet))
+    try:
+        with _opened(output) as file:
+            written = sum(file.write(chunk) for chunk in _chunks(style, manifest, store, path, tag))
+    finally:
+        os.close(held)
+    if not quiet and output is not None:
+        say(f"{output}: {size(written)}")
+
+
+def _chunks(style: str, manifest: "Manifest", store: "Store", venv: str, tag: str | None) -> Iterator[bytes]:
+    from magpkg.image import LAYERS_MAX, Image, architecture, docker_archive, oci_archive
+    from magpkg.layer import join_layers, limit_layers, make_layers
+    from magpkg.outline import debian_architecture
+    from magpkg.rootfs import Member
+    from magpkg.tarball import tarball
+    from magpkg.user import ROOT
+    from magpkg.venv import bare_environment, bare_shell
+
+    closure = manifest.closure()
+    members = [Member(package, store.package(package.tree_name)) for package in closure]
+    texts = (("etc/passwd", ROOT.passwd()), ("etc/group", ROOT.group()))
+    layers = make_layers(members, manifest.fs_entries, texts)
+    if style == "tar":
+        return tarball(join_layers(layers).entries)
+    variables = bare_environment(manifest)
+    shell = bare_shell(f"{venv}/rootfs", variables["PATH"])
+    image = Image(
+        tag or f"localhost/magpkg:{os.path.basename(venv)[:12]}",
+        limit_layers(layers, LAYERS_MAX),
+        variables,
+        [shell] if shell else [],
+        architecture(debian_architecture(closure)),
+    )
+    return oci_archive(image) if style == "oci" else docker_archive(image)
+
+
+@contextmanager
+def _opened(output: str | None) -> Iterator[BinaryIO]:
+    """The file to write to. One that is new, or replaces one, shows under its name when it is whole."""
+    if output is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    if os.path.exists(output) and not stat.S_ISREG(os.stat(output).st_mode):
+        with open(output, "wb") as file:  # a pipe or a device
+            yield file
+        return
+    path = os.path.realpath(output)  # a symlink stays, and leads to the new file
+    partial = f"{path}.{os.getpid()}.partial"
+    try:
+        with open(partial, "xb") as file:
+            yield file
+        os.rename(partial, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(partial)
+        raise

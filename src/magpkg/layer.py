@@ -1,0 +1,191 @@
+"""Layers: what each package of a closure puts where in the merged root, as entries of archives to come.
+
+A merge is replayed in memory, so that symlinks lead and files replace one another as in the rootfs itself. The content
+of files stays where it is, in the package trees.
+"""
+
+import os
+import posixpath
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from magpkg.errors import MagpkgError
+from magpkg.fsentry import FsEntry
+from magpkg.rootfs import Member, merge
+
+DIRECTORY, FILE, SYMLINK = "directory", "file", "symlink"
+
+TIME = 315532800
+"""The time of what has none that is the same everywhere: directories and symlinks; 1980-01-01, as of what is built."""
+
+_HEADER = 512  # tar(5)
+_SYMLINKS_MAX = 40  # what the kernel follows in one path, path_resolution(7)
+_SHARED_DIRECTORIES = ("tmp", "var/tmp")  # a venv has mounts there; a root without needs them as every system has them
+_STICKY = 0o1777
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A directory, file or symlink: path without a leading slash, permission bits, time, size, where its content is.
+
+    `source` is a file that has the content, which else is `content`. Of files with the same `twin` the package has one,
+    under several names.
+    """
+
+    kind: str
+    path: str
+    mode: int
+    mtime: int = TIME
+    size: int = 0
+    source: str = ""
+    content: bytes = b""
+    target: str = ""
+    twin: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The entries that some packages have in the root, in order of path; names of the packages."""
+
+    names: tuple[str, ...]
+    entries: tuple[Entry, ...]
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes an archive of the layer has."""
+        return sum(_HEADER + entry.size for entry in self.entries)
+
+
+def make_layers(
+    members: Sequence[Member], fs_entries: Sequence[FsEntry] = (), texts: Iterable[tuple[str, str]] = ()
+) -> list[Layer]:
+    """A layer for each package tree that is not empty, in merge order, and one for what the manifest and magpkg add.
+
+    Each holds what its package ships at the paths where that ends up, and the directories above. One over the other
+    they are the rootfs, except that directories for scratch files are everybody's, and that each file of `texts`, path
+    and text, has that text where the rootfs has it empty.
+    """
+    replay = _Replay()
+    merge(replay, members, fs_entries, replay.begin)
+    replay.finish(texts)
+    names = [*(member.package.tree_name for member in members), "fsEntries"]
+    made = [Layer((name,), _sorted(entries)) for name, entries in zip(names, replay.layers, strict=True)]
+    return [layer for layer in made if layer.entries]
+
+
+def join_layers(layers: Sequence[Layer]) -> Layer:
+    """The layers as one, in which the later ones win."""
+    entries = {entry.path: entry for layer in layers for entry in layer.entries}
+    return Layer(tuple(name for layer in layers for name in layer.names), _sorted(entries))
+
+
+def limit_layers(layers: Sequence[Layer], count: int) -> list[Layer]:
+    """At most `count` layers that come to the same: the two neighbours that are smallest together become one, again
+    and again, the first such pair where there are several. So what is large stays by itself and can be shared.
+    """
+    groups, weights = [[layer] for layer in layers], [layer.weight for layer in layers]
+    while len(groups) > count:
+        first = min(range(len(groups) - 1), key=lambda index: weights[index] + weights[index + 1])
+        groups[first : first + 2] = [groups[first] + groups[first + 1]]
+        weights[first : first + 2] = [weights[first] + weights[first + 1]]
+    return [group[0] if len(group) == 1 else join_layers(group) for group in groups]
+
+
+def _sorted(entries: dict[str, Entry]) -> tuple[Entry, ...]:
+    return tuple(sorted(entries.values(), key=lambda entry: os.fsencode(entry.path)))
+
+
+class _Replay:
+    """A `rootfs.Target` that only notes what would be where, by layer; its rules are those of `tree.Tree`."""
+
+    def __init__(self) -> None:
+        self.layers: list[dict[str, Entry]] = []
+        self._nodes: dict[str, Entry] = {"": Entry(DIRECTORY, "", 0o755)}
+        self._resolved: dict[str, str] = {}
+
+    def begin(self) -> None:
+        self.layers.append({})
+
+    def make_directory(self, path: str, mode: int = 0o755) -> None:
+        there = self._nodes.get(self._place(path))
+        where = self._place(path) if there is None else self._directory(path)
+        self._put(Entry(DIRECTORY, where, mode | 0o700))
+
+    def write_file(self, path: str, mode: int, content: Iterable[bytes]) -> None:
+        data = b"".join(content)
+        self._replace(Entry(FILE, self._place(path), mode | 0o400, size=len(data), content=data))
+
+    def make_symlink(self, path: str, target: str) -> None:
+        self._replace(Entry(SYMLINK, self._place(path), 0o777, target=target))
+
+    def adopt_file(self, path: str, source: str) -> bool:
+        where, status = self._place(path), os.lstat(source)
+        if stat.S_ISLNK(status.st_mode):
+            return self._replace(Entry(SYMLINK, where, 0o777, target=os.readlink(source)))
+        mode, twin = stat.S_IMODE(status.st_mode), (len(self.layers), status.st_ino)
+        return self._replace(Entry(FILE, where, mode, int(status.st_mtime), status.st_size, source, twin=twin))
+
+    def exists(self, path: str) -> bool:
+        return self._place(path) in self._nodes
+
+    def finish(self, texts: Iterable[tuple[str, str]]) -> None:
+        for path in _SHARED_DIRECTORIES:
+            where = self._directory(path)
+            self._put(replace(self._nodes[where], mode=_STICKY))
+        for path, text in texts:
+            there = self._nodes.get(self._place(path))
+            if there is not None and there.kind == FILE and there.size == 0:
+                self.write_file(path, there.mode, [text.encode("utf-8")])
+
+    def _replace(self, entry: Entry) -> bool:
+        there = self._nodes.get(entry.path)
+        if there is not None and there.kind == DIRECTORY:
+            raise MagpkgError(f"rootfs: {entry.path}: would replace a directory")
+        if there is not None and there.kind == SYMLINK:
+            self._resolved.clear()
+        self._put(entry)
+        return there is not None
+
+    def _put(self, entry: Entry) -> None:
+        self._nodes[entry.path] = entry
+        layer = self.layers[-1]
+        above = posixpath.dirname(entry.path)
+        while above and above not in layer:
+            layer[above] = self._nodes[above]
+            above = posixpath.dirname(above)
+        layer[entry.path] = entry
+
+    def _place(self, path: str) -> str:
+        """Where what the merge puts at `path` ends up."""
+        directory, _, name = path.rpartition("/")
+        return posixpath.join(self._directory(directory), name)
+
+    def _directory(self, path: str) -> str:
+        """Where the directory at `path` really is; it is made where it is missing."""
+        if path not in self._resolved:
+            self._resolved[path] = self._walk(path)
+        return self._resolved[path]
+
+    def _walk(self, path: str) -> str:
+        pending, current, links = path.split("/")[::-1], "", 0
+        while pending:
+            part = pending.pop()
+            if part in ("", ".", ".."):
+                current = posixpath.dirname(current) if part == ".." else current
+                continue
+            candidate = posixpath.join(current, part)
+            there = self._nodes.get(candidate)
+            if there is None:
+                self._put(Entry(DIRECTORY, candidate, 0o755))
+            elif there.kind == SYMLINK:
+                links += 1
+                if links > _SYMLINKS_MAX:
+                    raise MagpkgError(f"rootfs: {path}: leads through too many symlinks")
+                current = "" if there.target.startswith("/") else current
+                pending.extend(there.target.split("/")[::-1])
+                continue
+            elif there.kind == FILE:
+                raise MagpkgError(f"rootfs: {path}: {part} is a file, not a directory")
+            current = candidate
+        return current
