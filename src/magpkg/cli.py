@@ -33,6 +33,7 @@ _COMMANDS = {
     "graph": "magpkg.cli_tree:graph",
     "list": "magpkg.cli_list:list_venvs",
     "du": "magpkg.cli_list:du",
+    "verify": "magpkg.cli_verify:verify",
     "cleanup": "magpkg.cli_cleanup:cleanup",
 }
 

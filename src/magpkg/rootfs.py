@@ -2,8 +2,9 @@
 
 import filecmp
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from magpkg.debian import FIXUP_ENDING
 from magpkg.fsentry import FsEntry
@@ -15,6 +16,22 @@ SKELETON_DIRECTORIES = (
     "dev", "etc", "home", "media", "mnt", "opt", "proc", "root", "run", "srv", "sys", "tmp", "var/tmp",
 )  # fmt: skip
 SKELETON_FILES = ("etc/group", "etc/hosts", "etc/passwd", "etc/resolv.conf")
+
+
+class Writer(Protocol):
+    """What the fsEntries are written with: a tree, or the model of one."""
+
+    def make_directory(self, path: str, mode: int = ..., /) -> None:
+        """See tree.Tree."""
+
+    def write_file(self, path: str, mode: int, content: Iterable[bytes], /) -> None:
+        """See tree.Tree."""
+
+    def make_symlink(self, path: str, target: str, /) -> None:
+        """See tree.Tree."""
+
+    def exists(self, path: str, /) -> bool:
+        """See tree.Tree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +59,7 @@ def assemble(root: str, members: Sequence[Member], fs_entries: Sequence[FsEntry]
         merge = _Merge(tree, members)
         for index, member in enumerate(members):
             _merge_member(merge, index, member.tree, "")
-        for entry in fs_entries:
-            _write_entry(tree, entry)
-        for path in SKELETON_DIRECTORIES:
-            if not tree.exists(path):
-                tree.make_directory(path)
-        for path in SKELETON_FILES:
-            if not tree.exists(path):
-                tree.write_file(path, 0o644, ())
+        complete(tree, fs_entries)
         if tree.copied:
             merge.warnings.append("files were copied, since the store has no hard links between pkgs and tmp")
     return tuple(merge.warnings)
@@ -58,7 +68,8 @@ def assemble(root: str, members: Sequence[Member], fs_entries: Sequence[FsEntry]
 def _merge_member(merge: _Merge, index: int, source: str, prefix: str) -> None:
     subdirectories = []
     with os.scandir(source) as entries:
-        for entry in entries:
+        # In order, so that the outcome is one even where a package ships a path in two spellings, such as /bin/x, too.
+        for entry in sorted(entries, key=lambda entry: entry.name):
             path = prefix + entry.name
             if entry.is_dir(follow_symlinks=False):
                 merge.tree.make_directory(path, entry.stat().st_mode & 0o777)
@@ -105,7 +116,19 @@ def _same(first: str, second: str) -> bool:
     return filecmp.cmp(first, second, shallow=False)
 
 
-def _write_entry(tree: Tree, entry: FsEntry) -> None:
+def complete(tree: Writer, fs_entries: Sequence[FsEntry]) -> None:
+    """Add what is no package's: the fsEntries and, where there is nothing, the mount points."""
+    for entry in fs_entries:
+        _write_entry(tree, entry)
+    for path in SKELETON_DIRECTORIES:
+        if not tree.exists(path):
+            tree.make_directory(path)
+    for path in SKELETON_FILES:
+        if not tree.exists(path):
+            tree.write_file(path, 0o644, ())
+
+
+def _write_entry(tree: Writer, entry: FsEntry) -> None:
     path = entry.path.lstrip("/")
     if entry.type == "directory":
         tree.make_directory(path, entry.mode)

@@ -6,6 +6,7 @@ it would be were the root `/`, so that nothing a package ships, however made, le
 
 import errno
 import fcntl
+import hashlib
 import os
 import secrets
 import stat
@@ -62,6 +63,8 @@ class Tree:
         self._reflinks = True
         self.copied = False
         """Whether some file had to be copied byte by byte, since it could not be shared."""
+        self.digests: dict[int, str] = {}
+        """The SHA-256 of each file that was written, by inode: paths may lead through symlinks, and links share one."""
 
     def __enter__(self) -> "Tree":
         return self
@@ -96,14 +99,17 @@ class Tree:
         """
         parent, name = self._parent(path)
         descriptor = self._create(path, parent, name)
+        checksum = hashlib.sha256()
         try:
             for chunk in content:
+                checksum.update(chunk)
                 view = memoryview(chunk)
                 while view:
                     view = view[os.write(descriptor, view) :]
             os.fchmod(descriptor, mode | 0o400)
             if mtime is not None:
                 os.utime(descriptor, (mtime, mtime))
+            self.digests[os.fstat(descriptor).st_ino] = checksum.hexdigest()
         finally:
             os.close(descriptor)
 

@@ -48,6 +48,7 @@ PAGES = {
     "graph": "inspect.md",
     "list": "inspect.md",
     "du": "inspect.md",
+    "verify": "inspect.md",
 }
 FRAGMENT = """
 local magpkg = import 'magpkg/magpkg.libsonnet';

@@ -66,7 +66,7 @@ def published(store: str) -> dict[str, dict[str, object]]:
         for kind in KINDS
         if os.path.isdir(f"{store}/{kind}")
         for name in os.listdir(f"{store}/{kind}")
-        if not name.endswith((".lock", ".log"))
+        if not name.endswith((".lock", ".log", ".digest"))
     }
 
 
