@@ -44,29 +44,23 @@ class Builder:
             with self.store.workspace("build") as work:
                 out = f"{work}/out"
                 os.mkdir(out, 0o755)
-                digests: dict[int, str] = {}
+                written: Mapping[int, tuple[int, int, str]] = {}
                 if package.build == UNTAR:
-                    digests = self._unpack(package, out)
+                    written = self._unpack(package, out)
                 else:
                     self._run_script(package, work, out)
-                self._list_content(out, digests, f"{work}/digest")
+                listing.write(f"{work}/digest", listing.take(out, written))
                 self.store.publish(out, path, f"{work}/digest")
             self.store.stamp(path)
 
-    def _list_content(self, out: str, digests: Mapping[int, str], path: str) -> None:
-        """Write what `out` holds, for `magpkg verify`; only files whose digests are not known are read."""
-        taken = listing.take(out, lambda name, status: digests.get(status.st_ino) or listing.read_content(name))
-        with open(path, "w", encoding="ascii") as file:
-            file.write(listing.text(taken))
-
-    def _unpack(self, package: Package, out: str) -> dict[int, str]:
-        """Unpack the package's sources; returns the digests of the files written, by inode."""
+    def _unpack(self, package: Package, out: str) -> Mapping[int, tuple[int, int, str]]:
+        """Unpack the package's sources; returns what Tree.written has of the files."""
         label = f"package {package.name}"
         meter = Meter(self.bounds)
         with Tree(out, label) as tree:
             for source in package.fetch:
                 unpack(tree, self.store.fetched(source.sha256), f"{label}: {source.filename}", meter)
-            return tree.digests
+            return tree.written
 
     def _run_script(self, package: Package, work: str, out: str) -> None:
         root = f"{work}/root"

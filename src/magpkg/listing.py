@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from magpkg.errors import MagpkgError
@@ -41,17 +42,41 @@ class Difference:
     what: str
 
 
-def take(root: str, content: Callable[[str, os.stat_result], str]) -> dict[str, Item]:
-    """What lies below the directory `root`; `content` gives the SHA-256 of the file at a path with that status."""
+def read_content(path: str, _: object = None) -> str:
+    """The SHA-256 of the file at `path`."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def take(
+    root: str,
+    written: Mapping[int, tuple[int, int, str]] = MappingProxyType({}),
+    content: Callable[[str, os.stat_result], str] = read_content,
+) -> dict[str, Item]:
+    """What lies below the directory `root`.
+
+    Of the files in `written`, by inode, mode, size and SHA-256 are taken from there: neither read nor looked at, since
+    this is part of making each package. Of others `content` gives the SHA-256, told the path and the status.
+    """
     found: dict[str, Item] = {}
     pending = [""]
     while pending:
         prefix = pending.pop()
-        with os.scandir(f"{root}/{prefix}") as entries:
+        try:
+            entries = os.scandir(f"{root}/{prefix}")
+        except PermissionError:
+            if not prefix:
+                raise
+            found[prefix[:-1]] = found[prefix[:-1]]._replace(content=UNREADABLE)
+            continue
+        with entries:
             for entry in entries:
                 path = prefix + entry.name
-                item = found[path] = _item(entry.path, entry.stat(follow_symlinks=False), content)
-                if item.kind == DIRECTORY and item.content != UNREADABLE:
+                if entry.is_file(follow_symlinks=False) and (known := written.get(entry.inode())) is not None:
+                    found[path] = Item(FILE, *known)
+                    continue
+                found[path] = _item(entry.path, entry.stat(follow_symlinks=False), content)
+                if entry.is_dir(follow_symlinks=False):
                     pending.append(f"{path}/")
     return found
 
@@ -62,15 +87,13 @@ def _item(path: str, status: os.stat_result, content: Callable[[str, os.stat_res
         return Item(FILE, mode, status.st_size, content(path, status))
     if stat.S_ISLNK(status.st_mode):
         return Item(SYMLINK, mode, 0, os.readlink(path))
-    if stat.S_ISDIR(status.st_mode):
-        return Item(DIRECTORY, mode, 0, "" if os.access(path, os.R_OK | os.X_OK) else UNREADABLE)
-    return Item(OTHER, mode)
+    return Item(DIRECTORY if stat.S_ISDIR(status.st_mode) else OTHER, mode)
 
 
-def read_content(path: str, _: object = None) -> str:
-    """The SHA-256 of the file at `path`."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def write(path: str, listing: Listing) -> None:
+    """Keep a listing in a new file at `path`."""
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text(listing))
 
 
 def text(listing: Listing) -> str:

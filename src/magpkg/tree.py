@@ -63,8 +63,8 @@ class Tree:
         self._reflinks = True
         self.copied = False
         """Whether some file had to be copied byte by byte, since it could not be shared."""
-        self.digests: dict[int, str] = {}
-        """The SHA-256 of each file that was written, by inode: paths may lead through symlinks, and links share one."""
+        self.written: dict[int, tuple[int, int, str]] = {}
+        """Mode, size and SHA-256 of each file written, by inode, since a path may lead through symlinks."""
 
     def __enter__(self) -> "Tree":
         return self
@@ -109,7 +109,8 @@ class Tree:
             os.fchmod(descriptor, mode | 0o400)
             if mtime is not None:
                 os.utime(descriptor, (mtime, mtime))
-            self.digests[os.fstat(descriptor).st_ino] = checksum.hexdigest()
+            status = os.fstat(descriptor)
+            self.written[status.st_ino] = (stat.S_IMODE(status.st_mode), status.st_size, checksum.hexdigest())
         finally:
             os.close(descriptor)
 

@@ -178,7 +178,7 @@ class _Check:
 
     def _package(self, name: str) -> Iterable[Difference]:
         expected = self._listing(name)
-        return listing.compare(expected, listing.take(_directory(self._store.package(name)), self._content))
+        return listing.compare(expected, listing.take(_directory(self._store.package(name)), content=self._content))
 
     def _venv(self, name: str) -> Iterable[Difference]:
         path = _directory(self._store.venv(name))
@@ -186,7 +186,7 @@ class _Check:
             yield Difference(other, "does not belong here")
         members, entries = self._record(name)
         expected = merged([self._listing(member) for member in members], entries)
-        found = listing.take(_directory(f"{path}/rootfs"), self._content)
+        found = listing.take(_directory(f"{path}/rootfs"), content=self._content)
         for difference in listing.compare(expected, found):
             yield replace(difference, path=f"rootfs/{difference.path}")
 
