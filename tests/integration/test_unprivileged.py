@@ -95,7 +95,8 @@ def test_a_build_that_leaves_a_closed_directory_and_its_removal(unprivileged: Ma
 
 def test_what_cannot_be_read_is_damage_and_can_be_repaired(unprivileged: Magpkg) -> None:
     manifest = expression(["busybox-static"])
-    rootfs = pathlib.Path(unprivileged.rootfs(manifest))
+    unprivileged.venv(manifest, "/bin/busybox", "true").checked()
+    rootfs = pathlib.Path(json.loads(unprivileged.run("show", "-e", manifest, "--json").stdout)["rootfs"])
     (busybox,) = pathlib.Path(unprivileged.store, "pkgs").glob("busybox-static-" + "?" * 64)
     (rootfs / "bin/busybox").chmod(0)
     for closed in (rootfs / "var", busybox / "usr"):
