@@ -2,10 +2,10 @@
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from magpkg import archive, sandbox
+from magpkg import archive, listing, sandbox
 from magpkg.bounds import Bounds, Meter
 from magpkg.environment import DEFAULT_PATH
 from magpkg.errors import MagpkgError
@@ -44,19 +44,23 @@ class Builder:
             with self.store.workspace("build") as work:
                 out = f"{work}/out"
                 os.mkdir(out, 0o755)
+                written: Mapping[int, tuple[int, int, str]] = {}
                 if package.build == UNTAR:
-                    self._unpack(package, out)
+                    written = self._unpack(package, out)
                 else:
                     self._run_script(package, work, out)
-                self.store.publish(out, path)
+                listing.write(f"{work}/digest", listing.take(out, written))
+                self.store.publish(out, path, f"{work}/digest")
             self.store.stamp(path)
 
-    def _unpack(self, package: Package, out: str) -> None:
+    def _unpack(self, package: Package, out: str) -> Mapping[int, tuple[int, int, str]]:
+        """Unpack the package's sources; returns what Tree.written has of the files."""
         label = f"package {package.name}"
         meter = Meter(self.bounds)
         with Tree(out, label) as tree:
             for source in package.fetch:
                 unpack(tree, self.store.fetched(source.sha256), f"{label}: {source.filename}", meter)
+            return tree.written
 
     def _run_script(self, package: Package, work: str, out: str) -> None:
         root = f"{work}/root"

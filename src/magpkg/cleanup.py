@@ -84,13 +84,21 @@ class _Run:
                 self._remove_downloads()
 
     def sweep(self) -> None:
-        """Remove what is in tmp/ without a live owner."""
+        """Remove what is in tmp/ without a live owner, and what `magpkg verify --repair` moved aside long ago."""
         directory = self._store.tmp_directory
         for name in _listed(directory):
             path = f"{directory}/{name}"
             with self._going_on(LEFTOVER, name):
                 if abandoned(path):
                     self._note(LEFTOVER, name, self._last_change(path), self._freed(path))
+
+        directory = self._store.damaged_directory
+        for name in _listed(directory):
+            path = f"{directory}/{name}"
+            with self._going_on(LEFTOVER, name):
+                moved = self._last_change(path)
+                if moved < self._oldest:
+                    self._note(LEFTOVER, name, moved, self._freed(path))
 
     def _remove_venvs(self) -> None:
         for name, used in self._old(self._store.venv_directory):
@@ -146,14 +154,12 @@ class _Run:
     def _retire(self, path: str) -> int:
         """Take a published path out of sight by one rename, with its lock, and remove it; the bytes freed."""
         if self._measure is not None:
-            return self._measure.freed(path)
+            return sum(self._measure.freed(f"{path}{ending}") for ending in ("", *BESIDE))
         retired = f"{self._work}/{os.path.basename(path)}"
         with suppress(FileNotFoundError):
             os.rename(path, retired)
-        for ending in BESIDE:
-            with suppress(FileNotFoundError):
-                os.unlink(f"{path}{ending}")
-        return tree.remove(retired)
+        beside = sum(tree.remove(f"{path}{ending}") for ending in BESIDE)
+        return beside + tree.remove(retired)
 
     @cached_property
     def _work(self) -> str:

@@ -37,6 +37,7 @@ _COMMANDS = {
     "diff": "magpkg.cli_diff:diff",
     "list": "magpkg.cli_list:list_venvs",
     "du": "magpkg.cli_list:du",
+    "verify": "magpkg.cli_verify:verify",
     "cleanup": "magpkg.cli_cleanup:cleanup",
     "doctor": "magpkg.cli_doctor:doctor",
 }

@@ -1,5 +1,6 @@
 """Directories, files and symlinks that a manifest adds to its rootfs."""
 
+import json
 import posixpath
 import re
 from collections.abc import Iterable
@@ -7,6 +8,9 @@ from dataclasses import dataclass
 
 from magpkg.errors import MagpkgError
 from magpkg.field import read_choice, read_list, read_object, read_text, required, shown
+
+ENTRIES = "fsEntries"
+"""The file of a venv, beside its rootfs, that the entries it was made with are kept in."""
 
 _FIELDS = {
     "directory": ("type", "path", "mode"),
@@ -52,6 +56,19 @@ def read_fs_entries(value: object, where: str) -> tuple[FsEntry, ...]:
 def sort_entries(entries: Iterable[FsEntry]) -> tuple[FsEntry, ...]:
     """The entries in the order in which they are written: by path, parents before what lies in them."""
     return tuple(sorted(entries, key=lambda entry: entry.path.split("/")))
+
+
+def keep_entries(entries: Iterable[FsEntry]) -> str:
+    """The entries as a venv keeps them, to be checked against."""
+    return json.dumps([entry.content() for entry in entries])
+
+
+def kept_entries(text: str) -> tuple[FsEntry, ...]:
+    """The entries that `keep_entries` gave the text of; raises ValueError for any other text."""
+    try:
+        return tuple(FsEntry(**{**item, "mode": int(item["mode"], 8)}) for item in json.loads(text))
+    except (KeyError, TypeError) as error:
+        raise ValueError(text) from error
 
 
 def _read_entry(value: object, where: str) -> FsEntry:

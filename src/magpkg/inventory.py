@@ -65,6 +65,7 @@ def kinds(store: Store) -> list[KindRecord]:
         "venvs": store.venv_directory,
         "suites": store.suite_directory,
         "cached launches": f"{store.root}/eval",
+        "damaged": store.damaged_directory,
         "work in progress": store.tmp_directory,
     }
     return [KindRecord(kind, len(store.names(path)), usage([path])) for kind, path in directories.items()]
@@ -91,7 +92,7 @@ def statuses(paths: Sequence[str]) -> Iterator[os.stat_result]:
     pending = list(paths)
     while pending:
         path = pending.pop()
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, PermissionError):  # nor may a directory that was damaged be listed
             status = os.lstat(path)
             yield status
             if stat.S_ISDIR(status.st_mode):

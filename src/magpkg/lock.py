@@ -40,6 +40,26 @@ def hold(path: str, waiting: "Callable[[], None]" = lambda: None) -> int | None:
             return None
 
 
+def glance(path: str) -> int | None:
+    """Take the shared lock of a published path without a stamp; None where nothing is there.
+
+    Raises BlockingIOError while the path is being made or removed: it never waits.
+    """
+    try:
+        descriptor = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_nlink and os.path.lexists(path):
+            return descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
 def stamp(descriptor: int) -> None:
     """Note that what a held descriptor stands for is used now.
 

@@ -1,6 +1,7 @@
 """Manifests: an evaluated plain value becomes a checked Manifest."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,8 +40,13 @@ class Manifest:
 
 def venv_hash(closure: tuple[Package, ...], fs_entries: tuple[FsEntry, ...]) -> str:
     """The hash of a rootfs: the set of package hashes, the set of fsEntries and the version of the layout."""
+    return hash_of([package.hash for package in closure], fs_entries)
+
+
+def hash_of(packages: Sequence[str], fs_entries: Sequence[FsEntry]) -> str:
+    """The hash of the rootfs that the packages with these hashes, and the fsEntries, make."""
     content: Canonical = {
-        "packages": sorted(package.hash for package in closure),
+        "packages": sorted(packages),
         "fsEntries": [entry.content() for entry in sorted(fs_entries, key=lambda entry: entry.path)],
         "layout": LAYOUT_VERSION,
     }

@@ -18,6 +18,22 @@ SKELETON_DIRECTORIES = (
 SKELETON_FILES = ("etc/group", "etc/hosts", "etc/passwd", "etc/resolv.conf")
 
 
+class Writer(Protocol):
+    """What the fsEntries are written with: a tree, or the model of one."""
+
+    def make_directory(self, path: str, mode: int = ..., /) -> None:
+        """See tree.Tree."""
+
+    def write_file(self, path: str, mode: int, content: Iterable[bytes], /) -> None:
+        """See tree.Tree."""
+
+    def make_symlink(self, path: str, target: str, /) -> None:
+        """See tree.Tree."""
+
+    def exists(self, path: str, /) -> bool:
+        """See tree.Tree."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A package of the closure and where its tree is."""
@@ -26,23 +42,11 @@ class Member:
     tree: str
 
 
-class Target(Protocol):
-    """What trees are merged into: a `Tree`, or what only notes where things would be."""
+class Target(Writer, Protocol):
+    """What trees are merged into: a tree, or what only notes where things would be."""
 
-    def make_directory(self, path: str, mode: int = 0o755) -> None:
-        """See Tree."""
-
-    def write_file(self, path: str, mode: int, content: Iterable[bytes]) -> None:
-        """See Tree."""
-
-    def make_symlink(self, path: str, target: str) -> None:
-        """See Tree."""
-
-    def adopt_file(self, path: str, source: str) -> bool:
-        """See Tree."""
-
-    def exists(self, path: str) -> bool:
-        """See Tree."""
+    def adopt_file(self, path: str, source: str, /) -> bool:
+        """See tree.Tree."""
 
 
 @dataclass(slots=True)
@@ -76,21 +80,14 @@ def merge(
         begin()
         _merge_member(merge, index, member.tree, "")
     begin()
-    for entry in fs_entries:
-        _write_entry(tree, entry)
-    for path in SKELETON_DIRECTORIES:
-        if not tree.exists(path):
-            tree.make_directory(path)
-    for path in SKELETON_FILES:
-        if not tree.exists(path):
-            tree.write_file(path, 0o644, ())
+    complete(tree, fs_entries)
     return tuple(merge.warnings)
 
 
 def _merge_member(merge: _Merge, index: int, source: str, prefix: str) -> None:
     subdirectories = []
     with os.scandir(source) as entries:
-        # By name: where a link makes two of its directories one, which comes last must not be the file system's choice.
+        # In order, so that the outcome is one even where a package ships a path in two spellings, such as /bin/x, too.
         for entry in sorted(entries, key=lambda entry: entry.name):
             path = prefix + entry.name
             if entry.is_dir(follow_symlinks=False):
@@ -138,7 +135,19 @@ def _same(first: str, second: str) -> bool:
     return filecmp.cmp(first, second, shallow=False)
 
 
-def _write_entry(tree: Target, entry: FsEntry) -> None:
+def complete(tree: Writer, fs_entries: Sequence[FsEntry]) -> None:
+    """Add what is no package's: the fsEntries and, where there is nothing, the mount points."""
+    for entry in fs_entries:
+        _write_entry(tree, entry)
+    for path in SKELETON_DIRECTORIES:
+        if not tree.exists(path):
+            tree.make_directory(path)
+    for path in SKELETON_FILES:
+        if not tree.exists(path):
+            tree.write_file(path, 0o644, ())
+
+
+def _write_entry(tree: Writer, entry: FsEntry) -> None:
     path = entry.path.lstrip("/")
     if entry.type == "directory":
         tree.make_directory(path, entry.mode)

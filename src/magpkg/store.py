@@ -14,8 +14,11 @@ from contextlib import contextmanager, suppress
 from magpkg import tree
 from magpkg.errors import MagpkgError, storage_hint
 
-BESIDE = (".lock", ".log")
-"""The endings of files that lie beside a published path and go with it: lock and stamp, build log."""
+BESIDE = (".log", ".digest", ".lock")
+"""The endings of files that lie beside a published path and go with it: build log, listing, lock and stamp.
+
+In the order in which they go: without the stamp nobody would know how old the others are.
+"""
 
 
 class Store:
@@ -30,6 +33,7 @@ class Store:
         self.suite_directory = f"{root}/suites"
         self.origins_directory = f"{root}/origins"
         self.shown_directory = f"{root}/shown"
+        self.damaged_directory = f"{root}/damaged"
         self.tmp_directory = f"{root}/tmp"  # noqa: S108 - below the store, not the system's
 
     def fetched(self, sha256: str) -> str:
@@ -43,6 +47,10 @@ class Store:
     def package(self, tree_name: str) -> str:
         """Where the package tree named `<name>-<hash>` is or will be."""
         return f"{self.packages_directory}/{tree_name}"
+
+    def listing(self, tree_name: str) -> str:
+        """Where the listing of what a package tree held when it was published is or will be."""
+        return f"{self.package(tree_name)}.digest"
 
     def venv(self, venv_hash: str) -> str:
         """Where the venv with this hash is or will be; its root is in `rootfs` below."""
@@ -189,12 +197,15 @@ class Store:
                     return path, descriptor
             os.close(descriptor)
 
-    def publish(self, work: str, path: str) -> None:
+    def publish(self, work: str, path: str, listing: str | None = None) -> None:
         """Make finished work visible at `path` by one rename; `path` must not exist.
 
-        What is visible is on disk, so that a power cut leaves it whole or leaves nothing.
+        What is visible is on disk, so that a power cut leaves it whole or leaves nothing. A file `listing` goes to
+        `<path>.digest` before it: alone there, after a kill, it does no harm; a tree without one cannot be checked.
         """
         try:
+            if listing is not None:
+                os.rename(listing, f"{path}.digest")
             self._flush()
             os.rename(work, path)
         except OSError as error:
@@ -222,7 +233,7 @@ class Store:
 
     def last_use(self, path: str) -> float:
         """When a published path was last used, in seconds since the epoch."""
-        for candidate in (f"{path}.lock", path):
+        for candidate in (f"{path}.lock", path, *(f"{path}{ending}" for ending in BESIDE)):
             with suppress(FileNotFoundError):
                 return os.stat(candidate, follow_symlinks=False).st_mtime
         return time.time()

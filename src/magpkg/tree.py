@@ -6,6 +6,7 @@ it would be were the root `/`, so that nothing a package ships, however made, le
 
 import errno
 import fcntl
+import hashlib
 import os
 import secrets
 import stat
@@ -62,6 +63,8 @@ class Tree:
         self._reflinks = True
         self.copied = False
         """Whether some file had to be copied byte by byte, since it could not be shared."""
+        self.written: dict[int, tuple[int, int, str]] = {}
+        """Mode, size and SHA-256 of each file written, by inode, since a path may lead through symlinks."""
 
     def __enter__(self) -> "Tree":
         return self
@@ -96,14 +99,18 @@ class Tree:
         """
         parent, name = self._parent(path)
         descriptor = self._create(path, parent, name)
+        checksum = hashlib.sha256()
         try:
             for chunk in content:
+                checksum.update(chunk)
                 view = memoryview(chunk)
                 while view:
                     view = view[os.write(descriptor, view) :]
             os.fchmod(descriptor, mode | 0o400)
             if mtime is not None:
                 os.utime(descriptor, (mtime, mtime))
+            status = os.fstat(descriptor)
+            self.written[status.st_ino] = (stat.S_IMODE(status.st_mode), status.st_size, checksum.hexdigest())
         finally:
             os.close(descriptor)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from magpkg import sandbox
 from magpkg.environment import sandbox_environment
 from magpkg.errors import CommandNotStarted
+from magpkg.fsentry import ENTRIES, keep_entries
 from magpkg.hostfiles import MISSING, HostFiles
 from magpkg.lock import hold
 from magpkg.manifest import Manifest, venv_hash
@@ -90,6 +91,9 @@ def _make(
                 report(f"warning: {warning}")
             with open(f"{work}/venv/packages", "w", encoding="utf-8") as file:
                 file.writelines(f"{package.tree_name}\n" for package in closure)  # read by Store.members
+            if manifest.fs_entries:
+                with open(f"{work}/venv/{ENTRIES}", "w", encoding="utf-8") as file:
+                    file.write(keep_entries(manifest.fs_entries))
             store.publish(f"{work}/venv", path)
 
 

@@ -13,7 +13,9 @@ TRUE = ("/bin/busybox", "true")
 
 def listed(magpkg: Magpkg, kind: str) -> list[str]:
     """The published names of one directory of the store."""
-    return sorted(name for name in os.listdir(f"{magpkg.store}/{kind}") if not name.endswith((".lock", ".log")))
+    return sorted(
+        name for name in os.listdir(f"{magpkg.store}/{kind}") if not name.endswith((".lock", ".log", ".digest"))
+    )
 
 
 def test_what_is_young_stays_and_what_is_old_goes(own_store: Magpkg) -> None:

@@ -51,6 +51,7 @@ PAGES = {
     "list": "inspect.md",
     "du": "inspect.md",
     "doctor": "troubleshooting.md",
+    "verify": "inspect.md",
 }
 FRAGMENT = """
 local magpkg = import 'magpkg/magpkg.libsonnet';

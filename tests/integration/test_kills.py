@@ -15,6 +15,8 @@ import time
 
 import pytest
 
+from magpkg.store import Store
+from magpkg.verify import everything, verify
 from tests.support import Magpkg, sha256, tar_bytes, tree_digest
 
 KILLS = int(os.environ.get("MAGPKG_TEST_KILLS", "20"))
@@ -66,7 +68,7 @@ def published(store: str) -> dict[str, dict[str, object]]:
         for kind in KINDS
         if os.path.isdir(f"{store}/{kind}")
         for name in os.listdir(f"{store}/{kind}")
-        if not name.endswith((".lock", ".log"))
+        if not name.endswith((".lock", ".log", ".digest"))
     }
 
 
@@ -116,6 +118,8 @@ def test_a_kill_at_any_moment_leaves_nothing_that_is_believed(own_store: Magpkg)
         process.communicate()
         for name, state in published(own_store.store).items():
             assert state == undisturbed[name], f"turn {turn}: {name} is not as it should be"
+        store = Store(own_store.store)
+        assert verify(store, everything(store)).findings == (), f"turn {turn}"
     assert landed > KILLS // 3
     done = own_store.run(*launching(path)).checked()
     assert done.stdout == expected

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import json
 import os
 import pathlib
 import pwd
@@ -113,3 +114,32 @@ def test_the_stores_of_two_users_do_not_touch(unprivileged: Magpkg, own_store: M
     assert os.listdir(f"{stores[1]}/pkgs") == []
     assert tree_digest(stores[0]) == before
     users[0].venv(manifest, "/bin/busybox", "true").checked()
+
+
+def test_what_cannot_be_read_is_damage_and_can_be_repaired(unprivileged: Magpkg) -> None:
+    manifest = expression(["busybox-static"])
+    unprivileged.venv(manifest, "/bin/busybox", "true").checked()
+    rootfs = pathlib.Path(json.loads(unprivileged.run("show", "-e", manifest, "--json").stdout)["rootfs"])
+    (busybox,) = pathlib.Path(unprivileged.store, "pkgs").glob("busybox-static-" + "?" * 64)
+    (rootfs / "bin/busybox").chmod(0)
+    for closed in (rootfs / "var", busybox / "usr"):
+        closed.chmod(0)
+    told = unprivileged.run("verify", "-e", manifest, "--json")
+    assert told.status == 1
+    assert {item["kind"]: item["differences"] for item in json.loads(told.stdout)["damaged"]} == {
+        "package": [
+            {"path": "bin/busybox", "what": "has mode 0000, not 0755; cannot be read"},
+            {"path": "usr", "what": "has mode 0000, not 0755; cannot be read"},
+        ],
+        "venv": [
+            {"path": "rootfs/bin/busybox", "what": "has mode 0000, not 0755; cannot be read"},
+            {"path": "rootfs/var", "what": "has mode 0000, not 0755; cannot be read"},
+        ],
+    }
+    busybox.chmod(0)
+    assert "  cannot be read: Permission denied\n" in unprivileged.run("verify", "-e", manifest).stdout
+    unprivileged.run("verify", "-e", manifest, "--repair").checked()
+    unprivileged.run("verify", "-e", manifest).checked()
+    unprivileged.run("du").checked()
+    unprivileged.run("cleanup", "--all", "--max-age-days", "0").checked()
+    assert os.listdir(f"{unprivileged.store}/damaged") == []

@@ -171,3 +171,25 @@ def test_the_log_of_a_package_goes_with_it(store: Store) -> None:
     pathlib.Path(f"{path}.log").write_text("built")
     clean(store, [PACKAGE], 30)
     assert os.listdir(store.packages_directory) == []
+
+
+def test_the_digest_of_a_package_goes_with_it_and_one_left_alone_goes_too(store: Store) -> None:
+    path = package(store, "a-1", 99)
+    for name in (store.listing("a-1"), store.listing("b-2"), store.listing("c-3")):
+        pathlib.Path(name).write_bytes(b"x" * 8192)
+    _aged(store.listing("b-2"), 99)
+    dry = clean(store, [PACKAGE], 30, dry_run=True)
+    assert os.path.isdir(path)
+    report = clean(store, [PACKAGE], 30)
+    assert [(removal.name, removal.freed_bytes) for removal in report.removed] == [("a-1", 16384), ("b-2", 8192)]
+    assert dry.freed_bytes == report.freed_bytes
+    assert os.listdir(store.packages_directory) == ["c-3.digest"]
+
+
+def test_what_was_moved_aside_goes_when_it_is_old(store: Store) -> None:
+    for name, days in (("old", 99), ("young", 1)):
+        os.makedirs(f"{store.damaged_directory}/{name}/a-1")
+        _aged(f"{store.damaged_directory}/{name}", days)
+    report = clean(store, [FETCHED], 30)
+    assert [(removal.kind, removal.name) for removal in report.removed] == [(LEFTOVER, "old")]
+    assert os.listdir(store.damaged_directory) == ["young"]

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from magpkg.errors import MagpkgError
-from magpkg.lock import hold
+from magpkg.lock import glance, hold
 from magpkg.store import Store, abandoned
 
 
@@ -61,6 +61,35 @@ def test_publishing_is_one_rename_and_never_replaces(store: Store) -> None:
         with pytest.raises(MagpkgError, match="cannot be published"):
             store.publish(f"{work}/made", path)
     assert os.listdir(path) == ["file"]
+
+
+def test_a_listing_is_there_before_its_tree(store: Store) -> None:
+    os.mkdir(store.package("a-1"))
+    pathlib.Path(store.package("a-1"), "file").touch()
+    with store.workspace("build") as work:
+        os.mkdir(f"{work}/out")
+        pathlib.Path(work, "listing").write_text("new")
+        with pytest.raises(MagpkgError, match="cannot be published"):
+            store.publish(f"{work}/out", store.package("a-1"), f"{work}/listing")
+    assert pathlib.Path(store.listing("a-1")).read_text() == "new"
+
+
+def test_a_glance_neither_waits_nor_stamps(store: Store) -> None:
+    assert glance(store.venv("abc")) is None
+    path = published(store)
+    os.utime(f"{path}.lock", (1, 1))
+    held = glance(path)
+    assert held is not None
+    assert store.last_use(path) == 1
+    with store.try_exclusive(path) as free:
+        assert free is False
+    os.close(held)
+    with store.exclusive(path), pytest.raises(BlockingIOError):
+        glance(path)
+    os.rename(path, f"{path}.gone")
+    assert glance(path) is None
+    with store.try_exclusive(path) as free:
+        assert free is True, "nothing is left open"
 
 
 def test_hold_is_none_where_nothing_is_published(store: Store) -> None:

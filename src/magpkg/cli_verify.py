@@ -1,0 +1,127 @@
+"""`magpkg verify`."""
+
+import json
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from magpkg import launch, options
+from magpkg.cleanup import FETCHED, PACKAGE, VENV
+from magpkg.store import Store
+from magpkg.terminal import download_line, printable, say, speaker
+from magpkg.verify import Finding, Report, Thing, everything
+from magpkg.verify import repair as move_aside
+from magpkg.verify import verify as compare
+
+if TYPE_CHECKING:
+    from magpkg.evaluate import Inputs
+    from magpkg.manifest import Manifest
+
+_SHOWN = 20  # differences of one thing; --json has them all
+_PLURALS = {PACKAGE: "package trees", VENV: "venvs", FETCHED: "downloads"}
+
+
+@click.command()
+@options.manifest_options
+@click.option("--repair", is_flag=True, help="Move what is damaged aside, and make a manifest's packages again.")
+@options.offline_option
+@options.json_option
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def verify(given: "Inputs", repair: bool, offline: bool, as_json: bool, quiet: bool) -> int:
+    """Compare what the store holds with what was published there: content, modes, links, and what is missing or new.
+
+    All of the store; with -f or -e only what that manifest's venv is made of. The exit status is 1 if something is
+    damaged and was not repaired.
+    """
+    store = options.store(os.environ)
+    manifest, directory = None, ""
+    if given.expression is not None or given.file is not None:
+        manifest, evaluated = options.manifest(given)
+        directory = evaluated.directory
+    report = compare(store, everything(store) if manifest is None else _things(manifest))
+    findings, made = report.findings, frozenset[Thing]()
+    if repair:
+        findings = tuple(move_aside(store, findings, speaker(quiet=quiet)))
+        if manifest is not None:
+            made = _make_again(store, manifest, directory, findings, offline=offline, quiet=quiet)
+    if as_json:
+        click.echo(json.dumps(_envelope(report, findings, made), indent=2))
+    elif not quiet:
+        _print(report, findings, made)
+    damaged = [finding for finding in findings if finding.moved is None]
+    if damaged and quiet and not as_json:
+        say(f"error: {len(damaged)} of what the store holds is damaged")
+    return 1 if damaged else 0
+
+
+def _things(manifest: "Manifest") -> list[Thing]:
+    """What the manifest's venv is made of, and itself."""
+    from magpkg.manifest import venv_hash
+
+    closure = manifest.closure()
+    sources = {source.sha256 for package in closure for source in package.fetch}
+    downloads = [Thing(FETCHED, name) for name in sorted(sources)]
+    packages = [Thing(PACKAGE, package.tree_name) for package in closure]
+    return [*downloads, *packages, Thing(VENV, venv_hash(closure, manifest.fs_entries))]
+
+
+def _make_again(
+    store: Store, manifest: "Manifest", directory: str, findings: Sequence[Finding], *, offline: bool, quiet: bool
+) -> frozenset[Thing]:
+    """Realise what was moved aside; returns it. A download comes back when a package is made from it."""
+    from magpkg.bounds import read_bounds
+    from magpkg.build import Builder
+    from magpkg.fetch import Fetcher
+    from magpkg.realise import realise
+    from magpkg.transport import Transport
+    from magpkg.venv import Host, ensure
+
+    moved = {finding.thing for finding in findings if finding.moved is not None and finding.thing.kind != FETCHED}
+    if not moved:
+        return frozenset()
+    environment = dict(os.environ)
+    bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
+    jobs = len(os.sched_getaffinity(0))
+    transport = Transport(environment, directory, offline=offline, progress=download_line(quiet=quiet))
+    if any(thing.kind == PACKAGE for thing in moved):
+        with store.reading():
+            builder = Builder(store, bwrap, jobs, read_bounds(environment))
+            realise(manifest.closure(), builder, Fetcher(store, transport), speaker(quiet=quiet))
+    if any(thing.kind == VENV for thing in moved):
+        host = Host(environment, os.getcwd(), bwrap, jobs)
+        _, held = ensure(manifest, store, host, transport, speaker(quiet=quiet))
+        os.close(held)
+    return frozenset(moved)
+
+
+def _envelope(report: Report, findings: Sequence[Finding], made: frozenset[Thing]) -> dict[str, object]:
+    damaged = [
+        {
+            "kind": finding.thing.kind,
+            "name": finding.thing.name,
+            "running": finding.running,
+            "movedTo": finding.moved,
+            "madeAgain": finding.thing in made,
+            "differences": [{"path": item.path, "what": item.what} for item in finding.differences],
+        }
+        for finding in findings
+    ]
+    return {"version": 1, "checked": report.checked, "damaged": damaged, "busy": list(report.busy)}
+
+
+def _print(report: Report, findings: Sequence[Finding], made: frozenset[Thing]) -> None:
+    for finding in findings:
+        click.echo(f"{finding.thing.kind} {finding.thing.name}{', which runs' if finding.running else ''}:")
+        for item in finding.differences[:_SHOWN]:
+            click.echo(f"  {printable(f'{item.path}: {item.what}' if item.path else item.what)}")
+        if len(finding.differences) > _SHOWN:
+            click.echo(f"  and {len(finding.differences) - _SHOWN} more, which --json shows")
+        if finding.moved is not None:
+            after = "made again" if finding.thing in made else "what needs it next makes it again"
+            click.echo(f"  moved to {finding.moved}; {after}")
+    for name in report.busy:
+        click.echo(f"left out venv {name}: it is being made or removed")
+    counts = ", ".join(f"{report.checked[kind]} {plural}" for kind, plural in _PLURALS.items())
+    click.echo(f"checked {counts}: {len(findings) or 'nothing'} damaged")
