@@ -10,17 +10,15 @@ import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from magpkg.errors import MagpkgError
 from magpkg.fsentry import FsEntry
+from magpkg.listing import DIRECTORY, FILE, SYMLINK
+from magpkg.places import Places
 from magpkg.rootfs import Member, merge
-
-DIRECTORY, FILE, SYMLINK = "directory", "file", "symlink"
 
 TIME = 315532800
 """The time of what has none that is the same everywhere: directories and symlinks; 1980-01-01, as of what is built."""
 
 _HEADER = 512  # tar(5)
-_SYMLINKS_MAX = 40  # what the kernel follows in one path, path_resolution(7)
 _SHARED_DIRECTORIES = ("tmp", "var/tmp")  # a venv has mounts there; a root without needs them as every system has them
 _STICKY = 0o1777
 
@@ -96,96 +94,53 @@ def _sorted(entries: dict[str, Entry]) -> tuple[Entry, ...]:
     return tuple(sorted(entries.values(), key=lambda entry: os.fsencode(entry.path)))
 
 
-class _Replay:
-    """A `rootfs.Target` that only notes what would be where, by layer; its rules are those of `tree.Tree`."""
+class _Replay(Places[Entry]):
+    """A `rootfs.Target` that only notes what would be where, by layer."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.layers: list[dict[str, Entry]] = []
-        self._nodes: dict[str, Entry] = {"": Entry(DIRECTORY, "", 0o755)}
-        self._resolved: dict[str, str] = {}
 
     def begin(self) -> None:
+        """Let what comes now be of the next layer."""
         self.layers.append({})
 
-    def make_directory(self, path: str, mode: int = 0o755) -> None:
-        there = self._nodes.get(self._place(path))
-        where = self._place(path) if there is None else self._directory(path)
-        self._put(Entry(DIRECTORY, where, mode | 0o700))
+    def new_directory(self, place: str, mode: int) -> Entry:
+        return Entry(DIRECTORY, place, mode)
+
+    def put(self, place: str, node: Entry) -> None:
+        super().put(place, node)
+        layer = self.layers[-1]
+        above = posixpath.dirname(place)
+        while above and above not in layer:
+            layer[above] = self.nodes[above]
+            above = posixpath.dirname(above)
+        layer[place] = node
 
     def write_file(self, path: str, mode: int, content: Iterable[bytes]) -> None:
+        """See tree.Tree."""
         data = b"".join(content)
-        self._replace(Entry(FILE, self._place(path), mode | 0o400, size=len(data), content=data))
+        self.replace(path, Entry(FILE, self.place(path), mode | 0o400, size=len(data), content=data))
 
     def make_symlink(self, path: str, target: str) -> None:
-        self._replace(Entry(SYMLINK, self._place(path), 0o777, target=target))
+        """See tree.Tree."""
+        self.replace(path, Entry(SYMLINK, self.place(path), 0o777, target=target))
 
     def adopt_file(self, path: str, source: str) -> bool:
-        where, status = self._place(path), os.lstat(source)
+        """See tree.Tree."""
+        where, status = self.place(path), os.lstat(source)
         if stat.S_ISLNK(status.st_mode):
-            return self._replace(Entry(SYMLINK, where, 0o777, target=os.readlink(source)))
+            return self.replace(path, Entry(SYMLINK, where, 0o777, target=os.readlink(source)))
         mode, twin = stat.S_IMODE(status.st_mode), (len(self.layers), status.st_ino)
-        return self._replace(Entry(FILE, where, mode, int(status.st_mtime), status.st_size, source, twin=twin))
-
-    def exists(self, path: str) -> bool:
-        return self._place(path) in self._nodes
+        entry = Entry(FILE, where, mode, int(status.st_mtime), status.st_size, source, twin=twin)
+        return self.replace(path, entry)
 
     def finish(self, texts: Iterable[tuple[str, str]]) -> None:
+        """Add what an image needs and a venv gets at its launch."""
         for path in _SHARED_DIRECTORIES:
-            where = self._directory(path)
-            self._put(replace(self._nodes[where], mode=_STICKY))
+            where = self.directory(path)
+            self.put(where, replace(self.nodes[where], mode=_STICKY))
         for path, text in texts:
-            there = self._nodes.get(self._place(path))
+            there = self.nodes.get(self.place(path))
             if there is not None and there.kind == FILE and there.size == 0:
                 self.write_file(path, there.mode, [text.encode("utf-8")])
-
-    def _replace(self, entry: Entry) -> bool:
-        there = self._nodes.get(entry.path)
-        if there is not None and there.kind == DIRECTORY:
-            raise MagpkgError(f"rootfs: {entry.path}: would replace a directory")
-        if there is not None and there.kind == SYMLINK:
-            self._resolved.clear()
-        self._put(entry)
-        return there is not None
-
-    def _put(self, entry: Entry) -> None:
-        self._nodes[entry.path] = entry
-        layer = self.layers[-1]
-        above = posixpath.dirname(entry.path)
-        while above and above not in layer:
-            layer[above] = self._nodes[above]
-            above = posixpath.dirname(above)
-        layer[entry.path] = entry
-
-    def _place(self, path: str) -> str:
-        """Where what the merge puts at `path` ends up."""
-        directory, _, name = path.rpartition("/")
-        return posixpath.join(self._directory(directory), name)
-
-    def _directory(self, path: str) -> str:
-        """Where the directory at `path` really is; it is made where it is missing."""
-        if path not in self._resolved:
-            self._resolved[path] = self._walk(path)
-        return self._resolved[path]
-
-    def _walk(self, path: str) -> str:
-        pending, current, links = path.split("/")[::-1], "", 0
-        while pending:
-            part = pending.pop()
-            if part in ("", ".", ".."):
-                current = posixpath.dirname(current) if part == ".." else current
-                continue
-            candidate = posixpath.join(current, part)
-            there = self._nodes.get(candidate)
-            if there is None:
-                self._put(Entry(DIRECTORY, candidate, 0o755))
-            elif there.kind == SYMLINK:
-                links += 1
-                if links > _SYMLINKS_MAX:
-                    raise MagpkgError(f"rootfs: {path}: leads through too many symlinks")
-                current = "" if there.target.startswith("/") else current
-                pending.extend(there.target.split("/")[::-1])
-                continue
-            elif there.kind == FILE:
-                raise MagpkgError(f"rootfs: {path}: {part} is a file, not a directory")
-            current = candidate
-        return current

@@ -29,6 +29,11 @@ class Item(NamedTuple):
     size: int = 0
     content: str = ""
 
+    @property
+    def target(self) -> str:
+        """Where a symlink leads."""
+        return self.content
+
 
 Listing = Mapping[str, Item]
 """Items by path, which is relative to the tree; the tree's own directory is not among them."""

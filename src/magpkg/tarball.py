@@ -9,7 +9,8 @@ import tarfile
 from collections.abc import Iterable, Iterator
 
 from magpkg.errors import MagpkgError
-from magpkg.layer import DIRECTORY, FILE, SYMLINK, TIME, Entry
+from magpkg.layer import TIME, Entry
+from magpkg.listing import DIRECTORY, FILE, SYMLINK
 
 END = bytes(2 * tarfile.BLOCKSIZE)
 """What ends an archive."""

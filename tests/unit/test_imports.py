@@ -33,7 +33,7 @@ ROWS = (
     ("difference", "image", "locking", "user", "venv", "verify"),
     ("cleanup", "realise", "suite", "tarball"),
     ("build", "inventory", "layer", "model", "revision", "storage"),
-    ("fetch", "index", "release", "resolve", "rootfs", "signature"),
+    ("fetch", "index", "places", "release", "resolve", "rootfs", "signature"),
     ("evaluate", "outline", "overrides", "sandbox", "transport", "wanted"),
     ("debian", "manifest", "store", "view"),
     ("candidate", "sources"),
