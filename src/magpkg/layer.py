@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from magpkg.fsentry import FsEntry
 from magpkg.listing import DIRECTORY, FILE, SYMLINK
-from magpkg.places import Places
+from magpkg.places import Places, joined
 from magpkg.rootfs import Member, merge
 
 TIME = 315532800
@@ -119,21 +119,25 @@ class _Replay(Places[Entry]):
 
     def write_file(self, path: str, mode: int, content: Iterable[bytes]) -> None:
         """See tree.Tree."""
-        data = b"".join(content)
-        self.replace(path, Entry(FILE, self.place(path), mode | 0o400, size=len(data), content=data))
+        place, data = self.place(path), b"".join(content)
+        self.replace(place, Entry(FILE, place, mode | 0o400, size=len(data), content=data))
 
     def make_symlink(self, path: str, target: str) -> None:
         """See tree.Tree."""
-        self.replace(path, Entry(SYMLINK, self.place(path), 0o777, target=target))
+        place = self.place(path)
+        self.replace(place, Entry(SYMLINK, place, 0o777, target=target))
 
-    def adopt_file(self, path: str, source: str) -> bool:
+    def adopt_files(self, directory: str, source: str, names: Iterable[str]) -> list[str]:
         """See tree.Tree."""
-        where, status = self.place(path), os.lstat(source)
+        where = self.directory(directory)
+        return [name for name in names if self._adopt(joined(where, name), f"{source}/{name}")]
+
+    def _adopt(self, place: str, source: str) -> bool:
+        status = os.lstat(source)
         if stat.S_ISLNK(status.st_mode):
-            return self.replace(path, Entry(SYMLINK, where, 0o777, target=os.readlink(source)))
+            return self.replace(place, Entry(SYMLINK, place, 0o777, target=os.readlink(source)))
         mode, twin = stat.S_IMODE(status.st_mode), (len(self.layers), status.st_ino)
-        entry = Entry(FILE, where, mode, int(status.st_mtime), status.st_size, source, twin=twin)
-        return self.replace(path, entry)
+        return self.replace(place, Entry(FILE, place, mode, int(status.st_mtime), status.st_size, source, twin=twin))
 
     def finish(self, texts: Iterable[tuple[str, str]]) -> None:
         """Add what an image needs and a venv gets at its launch."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from magpkg.fsentry import FsEntry
 from magpkg.listing import DIRECTORY, FILE, SYMLINK, Item, Listing
-from magpkg.places import Places
+from magpkg.places import Places, joined
 from magpkg.rootfs import complete
 
 
@@ -25,16 +25,18 @@ def merged(members: Iterable[Listing], fs_entries: Sequence[FsEntry]) -> Mapping
 
 
 def _merge_member(model: "_Model", children: Mapping[str, Sequence[tuple[str, Item]]], directory: str) -> None:
-    """See rootfs: what lies in a directory comes before what lies in those below it."""
+    """See rootfs: the files of a directory come first, then its directories, and then what lies in those."""
     listed = children.get(directory, ())
-    for path, item in listed:
-        if item.kind == DIRECTORY:
-            model.make_directory(path, item.mode)
-        else:
-            model.replace(path, item)
-    for path, item in listed:
-        if item.kind == DIRECTORY:
-            _merge_member(model, children, path)
+    below = [(path, item) for path, item in listed if item.kind == DIRECTORY]
+    if len(below) < len(listed):
+        where = model.directory(directory)
+        for path, item in listed:
+            if item.kind != DIRECTORY:
+                model.replace(joined(where, path.rpartition("/")[2]), item)
+    for path, item in below:
+        model.make_directory(path, item.mode)
+    for path, _ in below:
+        _merge_member(model, children, path)
 
 
 class _Model(Places[Item]):
@@ -46,8 +48,8 @@ class _Model(Places[Item]):
     def write_file(self, path: str, mode: int, content: Iterable[bytes]) -> None:
         """See tree.Tree."""
         data = b"".join(content)
-        self.replace(path, Item(FILE, mode | 0o400, len(data), hashlib.sha256(data).hexdigest()))
+        self.replace(self.place(path), Item(FILE, mode | 0o400, len(data), hashlib.sha256(data).hexdigest()))
 
     def make_symlink(self, path: str, target: str) -> None:
         """See tree.Tree."""
-        self.replace(path, Item(SYMLINK, 0o777, 0, target))
+        self.replace(self.place(path), Item(SYMLINK, 0o777, 0, target))

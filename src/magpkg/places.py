@@ -60,12 +60,11 @@ class Places(ABC, Generic[_Node]):
         """See tree.Tree."""
         return self.place(path) in self.nodes
 
-    def replace(self, path: str, node: _Node) -> bool:
-        """Have a file or symlink where `path` leads; True where another was there."""
-        place = self.place(path)
+    def replace(self, place: str, node: _Node) -> bool:
+        """Have a file or symlink at a place; True where another was there."""
         there = self.nodes.get(place)
         if there is not None and there.kind == DIRECTORY:
-            raise MagpkgError(f"rootfs: {path}: would replace a directory")
+            raise MagpkgError(f"rootfs: {place}: would replace a directory")
         self._stale = self._stale or (there is not None and there.kind == SYMLINK)
         self.put(place, node)
         return there is not None
@@ -73,7 +72,7 @@ class Places(ABC, Generic[_Node]):
     def place(self, path: str) -> str:
         """Where what is written at `path` ends up."""
         above, _, name = path.rpartition("/")
-        return _joined(self.directory(above), name)
+        return joined(self.directory(above), name)
 
     def directory(self, path: str) -> str:
         """Where the directory at `path` is, which is made where it is missing."""
@@ -95,7 +94,7 @@ class Places(ABC, Generic[_Node]):
             if part == "..":
                 current = current.rpartition("/")[0]
                 continue
-            place = _joined(current, part)
+            place = joined(current, part)
             there = self.nodes.get(place)
             if there is None:
                 self.put(place, self.new_directory(place, 0o755))
@@ -112,5 +111,6 @@ class Places(ABC, Generic[_Node]):
         return current
 
 
-def _joined(directory: str, name: str) -> str:
+def joined(directory: str, name: str) -> str:
+    """The path of `name` in a directory, which is empty for the root."""
     return f"{directory}/{name}" if directory else name

@@ -4,6 +4,7 @@ import filecmp
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Protocol
 
 from magpkg.debian import FIXUP_ENDING
@@ -45,7 +46,7 @@ class Member:
 class Target(Writer, Protocol):
     """What trees are merged into: a tree, or what only notes where things would be."""
 
-    def adopt_file(self, path: str, source: str, /) -> bool:
+    def adopt_files(self, directory: str, source: str, names: Sequence[str], /) -> Iterable[str]:
         """See tree.Tree."""
 
 
@@ -84,19 +85,23 @@ def merge(
     return tuple(merge.warnings)
 
 
-def _merge_member(merge: _Merge, index: int, source: str, prefix: str) -> None:
-    subdirectories = []
+def _merge_member(merge: _Merge, index: int, source: str, directory: str) -> None:
+    """Merge a directory of a member: its files before its directories, each by name.
+
+    Where a link makes two of its paths one, which comes last must not be the file system's choice.
+    """
     with os.scandir(source) as entries:
-        # In order, so that the outcome is one even where a package ships a path in two spellings, such as /bin/x, too.
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            path = prefix + entry.name
-            if entry.is_dir(follow_symlinks=False):
-                merge.tree.make_directory(path, entry.stat().st_mode & 0o777)
-                subdirectories.append((entry.path, path))
-            elif merge.tree.adopt_file(path, entry.path):
-                _note_conflict(merge, index, path)
-    for directory, path in subdirectories:
-        _merge_member(merge, index, directory, path + "/")
+        listed = sorted(entries, key=attrgetter("name"))
+    below = [entry for entry in listed if entry.is_dir(follow_symlinks=False)]
+    prefix = f"{directory}/" if directory else ""
+    if len(below) < len(listed):
+        names = [entry.name for entry in listed if not entry.is_dir(follow_symlinks=False)]
+        for name in merge.tree.adopt_files(directory, source, names):
+            _note_conflict(merge, index, prefix + name)
+    for entry in below:
+        merge.tree.make_directory(prefix + entry.name, entry.stat().st_mode & 0o777)
+    for entry in below:
+        _merge_member(merge, index, entry.path, prefix + entry.name)
 
 
 def _note_conflict(merge: _Merge, index: int, path: str) -> None:

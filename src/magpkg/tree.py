@@ -156,19 +156,23 @@ class Tree:
                 self._clear(path, parent, name)
 
     @_reported
-    def adopt_file(self, path: str, source: str) -> bool:
-        """Bring in a file or symlink from outside by reflink, else hard link, else copy; it must not change afterwards.
+    def adopt_files(self, directory: str, source: str, names: Iterable[str]) -> list[str]:
+        """Bring files and symlinks of the directory `source`, which is outside, into a directory of this tree.
 
-        True where something stood at `path` and was replaced.
+        By reflink, else hard link, else copy; they must not change afterwards. Returns the names of those that replaced
+        another file or symlink.
         """
-        parent, name = self._parent(path)
-        try:
-            self._place(source, parent, name)
-        except FileExistsError:
-            self._clear(path, parent, name)
-            self._place(source, parent, name)
-            return True
-        return False
+        parent = self._directory(directory)
+        replaced = []
+        for name in names:
+            path = f"{source}/{name}"
+            try:
+                self._place(path, parent, name)
+            except FileExistsError:
+                self._clear(f"{directory}/{name}".lstrip("/"), parent, name)
+                self._place(path, parent, name)
+                replaced.append(name)
+        return replaced
 
     @_reported
     def exists(self, path: str) -> bool:

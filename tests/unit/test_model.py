@@ -56,6 +56,7 @@ def _entry(node: _Node) -> FsEntry:
     [[_ABSOLUTE], [("file", "bin/a/usr", 0o644, "one")], [("symlink", "bin/a", 0o777, "usr")]],
     [("file", "bin/a/x", 0o644, "")],
 )
+@example([[("symlink", "a", 0o777, ".")], [("file", "a/a", 0o644, "one"), ("file", "a/b", 0o644, "two")]], [])
 @given(st.lists(_TREE, max_size=4), st.lists(_NODE, max_size=3, unique_by=lambda node: node[1]))
 def test_the_model_is_what_is_made(trees: list[list[_Node]], extra: list[_Node]) -> None:
     entries = sort_entries(_entry(node) for node in extra)

@@ -75,10 +75,10 @@ def test_a_file_replaces_a_symlink_and_is_not_written_through_it(places: tuple[s
     with Tree(root, "package evil") as tree:
         tree.make_symlink("file", f"{outside}/file")
         tree.write_file("file", 0o777, [b"written"])
-        tree.make_symlink("adopted", f"{outside}/file")
-        assert tree.adopt_file("adopted", __file__) is True
+        tree.make_symlink("test_tree.py", f"{outside}/file")
+        assert tree.adopt_files("", os.path.dirname(__file__), ["test_tree.py"]) == ["test_tree.py"]
     assert read(f"{root}/file") == "written"
-    assert read(f"{root}/adopted") == read(__file__)
+    assert read(f"{root}/test_tree.py") == read(__file__)
     assert read(f"{outside}/file") == "untouched"
     assert stat.S_IMODE(os.stat(f"{outside}/file").st_mode) == 0o644
 
