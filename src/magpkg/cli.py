@@ -22,6 +22,7 @@ OWN_FAILURE = 125
 INTERRUPTED = 130
 
 _COMMANDS = {
+    "init": "magpkg.cli_init:init",
     "venv": "magpkg.cli_venv:venv",
     "fetch": "magpkg.cli_fetch:fetch",
     "build": "magpkg.cli_build:build",

@@ -10,15 +10,12 @@ from magpkg import options
 from magpkg.debian import base_names
 from magpkg.errors import MagpkgError
 from magpkg.evaluate import Inputs, evaluate
-from magpkg.lockfile import LOCK_NAME, Lock, Pin, changes, load_lock, lock_text, not_locked, save_lock
-from magpkg.locking import make_lock, revisit, scope, visit
-from magpkg.manifest import read_manifest
-from magpkg.package import PackageGraph
+from magpkg.lockfile import LOCK_NAME, Lock, Pin, load_lock, lock_text, not_locked, save_lock
+from magpkg.locking import make_lock, nothing_to_lock, revisit, scope, visit, wanted_names
 from magpkg.sources import MANIFEST_NAMES, Sources, find_manifest
 from magpkg.suite import Suites, forget_replaced
-from magpkg.terminal import say, speaker
+from magpkg.terminal import show_lock, speaker
 from magpkg.transport import Transport
-from magpkg.wanted import WantedNames
 
 
 @click.command()
@@ -75,15 +72,15 @@ def lock(
     if not wanted and old is not None and upgrade:
         wanted = set(old.names)
     if not wanted:
-        hint = f"name packages in the manifest (docs/lock.md), or as arguments: magpkg lock NAME... -o {LOCK_NAME}"
-        raise MagpkgError(f"nothing to lock: {source.label} wants no package of {path}", hint)
+        raise nothing_to_lock(source.label, path)
     if recommends is None:
         recommends = old is not None and old.recommends
     new = make_lock(market, wanted, _held(old, names, upgrade=upgrade), recommends=recommends)
     if old is None or lock_text(old) != lock_text(new):
         save_lock(path, new)
     forget_replaced(store)
-    _report(path, old, new, quiet=quiet)
+    if not quiet:
+        show_lock(path, old, new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +94,10 @@ class _Source:
 
     def wanted(self, path: str, offered: Callable[[], Iterable[str]]) -> set[str]:
         """The names that are wanted of the lock at `path`; the base, which every lock has, is not among them."""
-        if self.inputs is None:
+        inputs = self.inputs
+        if inputs is None:
             return set(self.names)
-        stand_in = WantedNames(path, offered)
-        graph = PackageGraph(stand_in.referred)
-        read_manifest(evaluate(self.inputs, graph, stand_in).value, graph, stand_in)
-        return stand_in.names - set(base_names())
+        return wanted_names(path, offered, lambda graph, stand_in: evaluate(inputs, graph, stand_in).value)
 
 
 def _source(given: Inputs, names: tuple[str, ...], *, upgrade: bool) -> _Source:
@@ -159,12 +154,3 @@ def _check(path: str, lock: Lock | None, wanted: Callable[[Lock], set[str]]) -> 
     missing = sorted({*wanted(lock), *base_names()} - set(lock.pins))
     if missing:
         raise MagpkgError(f"{path}: lacks {', '.join(missing)}", "run magpkg lock and commit the change")
-
-
-def _report(path: str, old: Lock | None, new: Lock, *, quiet: bool) -> None:
-    if quiet:
-        return
-    if old is not None:
-        for line in changes(old.pins, new.pins):
-            click.echo(line)
-    say(f"{path}: {len(new.pins)} packages for {len(new.names)} names")
