@@ -23,6 +23,8 @@ INTERRUPTED = 130
 
 _COMMANDS = {
     "init": "magpkg.cli_init:init",
+    "add": "magpkg.cli_edit:add",
+    "remove": "magpkg.cli_edit:remove",
     "venv": "magpkg.cli_venv:venv",
     "fetch": "magpkg.cli_fetch:fetch",
     "build": "magpkg.cli_build:build",

@@ -40,7 +40,7 @@ def draft(path: str, text: str) -> Iterator[Draft]:
     with _writing(path):
         descriptor, partial = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(target))
     try:
-        with _writing(path), open(descriptor, "w", encoding="utf-8", newline="") as file:
+        with _writing(path), open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fchmod(descriptor, _mode(target))

@@ -39,6 +39,8 @@ PAGES = {
     "venv": "venv.md",
     "cleanup": "venv.md",
     "init": "project.md",
+    "add": "project.md",
+    "remove": "project.md",
     "lock": "lock.md",
     "search": "lock.md",
     "fetch": "lock.md",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,3 +128,93 @@ def test_init_survives_names_of_files_that_are_no_names(repository: Repository, 
     run(repository, folder, "init").checked()
     assert locked(folder) == ["gcc"]
     run_plain(repository, folder, "show")
+
+
+YAML = "# what\nmounts: ['${PWD}']\n\npackages:\n  # why\n  - tool  # c\n  # end\n\nenvSet: {A: 'b'}\n"
+
+
+def test_add_and_remove_change_one_line_and_the_lock(repository: Repository, folder: Path) -> None:
+    (folder / "magpkg.yaml").write_text(YAML)
+    (folder / "below").mkdir()
+    said = run(repository, folder / "below", "add", "tlib", "make", "tlib").checked()
+    added = YAML.replace("c\n", "c\n  - tlib\n  - make\n", 1)
+    assert (folder / "magpkg.yaml").read_text() == added
+    assert locked(folder) == ["make", "tlib", "tool"]
+    assert "packages for 3 names" in said.stderr
+    said = run(repository, folder, "remove", "tlib", "make").checked()
+    assert said.stdout == "make: removed, 1\ntlib: removed, 1\n"
+    assert (folder / "magpkg.yaml").read_text() == YAML
+    assert locked(folder) == ["tool"]
+
+
+def test_add_leaves_the_pins_that_there_are(repository: Repository, folder: Path) -> None:
+    (folder / "magpkg.json").write_text('{"packages": ["tool"]}')
+    run(repository, folder, "lock").checked()
+    repository.add("tool", "2")
+    repository.write()
+    run(repository, folder, "add", "-f", "magpkg.json", "tlib").checked()
+    pins = json.loads((folder / LOCK_NAME).read_text())["packages"]
+    assert (pins["tool"]["version"], pins["tlib"]["version"]) == ("1", "1")
+    assert (folder / "magpkg.json").read_text() == '{"packages": ["tool", "tlib"]}'
+
+
+def test_add_of_what_is_there_brings_the_lock_up_to_date(repository: Repository, folder: Path) -> None:
+    (folder / "magpkg.yaml").write_text(YAML)
+    said = run(repository, folder, "add", "tool").checked().stderr
+    assert "names tool already" in said
+    assert locked(folder) == ["tool"]
+    before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in sorted(folder.iterdir())]
+    run(repository, folder, "add", "tool").checked()
+    assert [(path.read_bytes(), path.stat().st_mtime_ns) for path in sorted(folder.iterdir())] == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("add", "tlib", "tol"), "did you mean tool?"),
+        (("add", "--", "-x"), "is no name of a Debian package"),
+        (("add", "tlib", "--offline"), ""),
+        (("add",), "Missing argument"),
+        (("remove", "tol"), "does not name tol"),
+        (("remove", "tool", "base"), "does not name base"),
+        (("remove", "tool"), "would have no package left"),
+        (("add", "-f", "nowhere.yaml", "tlib"), "nowhere.yaml: cannot be read"),
+    ],
+)
+def test_all_or_nothing(repository: Repository, folder: Path, words: tuple[str, ...], said: str) -> None:
+    (folder / "magpkg.yaml").write_text(YAML)
+    run(repository, folder, "lock").checked()
+    if "--offline" in words:
+        for path in Path(repository.magpkg.store, "suites").iterdir():
+            path.unlink()
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    done = run(repository, folder, *words)
+    assert done.status in (1, 2)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_jsonnet_manifest_is_left_alone_and_the_line_is_said(repository: Repository, folder: Path) -> None:
+    run(repository, folder, "init", "tool").checked()
+    text = (folder / "magpkg.jsonnet").read_text()
+    for command, words in (("add", "write into its packages"), ("remove", "take out of its packages")):
+        done = run(repository, folder, command, "tlib", "g++")
+        assert (done.status, f"{words}: packages.tlib, packages['g++']; then" in done.stderr) == (1, True)
+    assert (folder / "magpkg.jsonnet").read_text() == text
+    (folder / "magpkg.jsonnet").write_text("{ packages: [] }")
+    done = run(repository, folder, "add", "tlib")
+    assert "write at its top: local packages = (import 'magpkg/debian.libsonnet').lockset(importstr" in done.stderr
+
+
+def test_links_and_modes_stay(repository: Repository, folder: Path) -> None:
+    (folder / "real").mkdir()
+    (folder / "real/m.yaml").write_text("packages: [tool]\r\n", newline="")
+    (folder / "real/m.yaml").chmod(0o604)
+    (folder / "magpkg.yaml").symlink_to("real/m.yaml")
+    run(repository, folder, "add", "tlib").checked()
+    assert (folder / "magpkg.yaml").is_symlink()
+    assert (folder / "real/m.yaml").read_bytes() == b"packages: [tool, tlib]\r\n"
+    assert stat.S_IMODE((folder / "real/m.yaml").stat().st_mode) == 0o604
+    assert locked(folder) == ["tlib", "tool"]
+    assert [path.name for path in (folder / "real").iterdir()] == ["m.yaml"]
