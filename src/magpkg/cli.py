@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import click
 
-from magpkg import __version__
 from magpkg.errors import CommandNotStarted, MagpkgError, storage_hint
 from magpkg.plan import split_command
 from magpkg.terminal import fail, say
@@ -56,9 +55,24 @@ class _LateGroup(click.Group):
 
 
 @click.group(cls=_LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="magpkg")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _, given: _show_version(context) if given else None,
+    help="Show the versions of magpkg, Jsonnet and bwrap.",
+)
 def magpkg() -> None:
     """Reproducible development environments from one manifest."""
+
+
+def _show_version(context: click.Context) -> None:
+    from magpkg.cli_version import show_version
+
+    if not context.resilient_parsing:
+        show_version()
+        context.exit()
 
 
 def main() -> None:

@@ -63,6 +63,13 @@ class Evaluated:
         return os.path.basename(self.directory) if file in MANIFEST_NAMES else file.partition(".")[0]
 
 
+def evaluator_version() -> str:
+    """The version of the Jsonnet evaluator."""
+    import _jsonnet
+
+    return str(_jsonnet.version).removeprefix("v")
+
+
 class LockStandIn(Protocol):
     """What stands in for one lock file while a manifest is asked what it wants of it; see wanted.WantedNames."""
 

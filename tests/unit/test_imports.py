@@ -27,6 +27,7 @@ ROWS = (
         "cli_tree",
         "cli_venv",
     ),
+    ("cli_version",),
     ("options", "terminal"),
     ("locking", "skeleton", "user", "venv"),
     ("cleanup", "realise", "suite"),
