@@ -21,10 +21,10 @@ OWN_FAILURE = 125
 INTERRUPTED = 130
 
 _COMMANDS = {
+    "venv": "magpkg.cli_venv:venv",
     "init": "magpkg.cli_init:init",
     "add": "magpkg.cli_edit:add",
     "remove": "magpkg.cli_edit:remove",
-    "venv": "magpkg.cli_venv:venv",
     "fetch": "magpkg.cli_fetch:fetch",
     "build": "magpkg.cli_build:build",
     "lock": "magpkg.cli_lock:lock",
@@ -80,7 +80,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it, and the command is to inherit it
             signal.signal(number, _end_on_signal)
-    sys.exit(_status(lambda: magpkg.main(standalone_mode=False)))
+    sys.exit(_status(lambda: magpkg.main(prog_name="magpkg", standalone_mode=False)))
 
 
 def _status(run: Callable[[], object]) -> int:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import click
 
-from magpkg import options
+from magpkg import completion, options
 from magpkg.errors import MagpkgError
 from magpkg.evaluate import is_plain
 from magpkg.lockfile import LOCK_NAME, Lock, is_debian_name, load_lock, lock_text
@@ -28,12 +28,13 @@ _FIRST_LINE = f"local packages = (import 'magpkg/debian.libsonnet').lockset(impo
 
 def _edit_options(command: _Command) -> _Command:
     for option in (
-        click.argument("names", nargs=-1, required=True),
         click.option("--debug", is_flag=True, help="Show tracebacks of errors."),
         click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
         options.offline_option,
         options.trust_options,
-        click.option("-f", "--file", help="Change this manifest; default: the nearest one."),
+        click.option(
+            "-f", "--file", shell_complete=completion.manifests, help="Change this manifest; default: the nearest one."
+        ),
     ):
         command = option(command)
     return command
@@ -41,6 +42,7 @@ def _edit_options(command: _Command) -> _Command:
 
 @click.command()
 @_edit_options
+@click.argument("names", nargs=-1, required=True, shell_complete=completion.suite_names)
 def add(
     file: str | None,
     keyring: str | None,
@@ -76,6 +78,7 @@ def add(
 
 @click.command()
 @_edit_options
+@click.argument("names", nargs=-1, required=True, shell_complete=completion.manifest_names)
 def remove(
     file: str | None,
     keyring: str | None,

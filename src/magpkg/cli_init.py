@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import click
 
-from magpkg import options
+from magpkg import completion, options
 from magpkg.errors import MagpkgError
 from magpkg.lockfile import LOCK_NAME, Lock, is_debian_name, lock_text
 from magpkg.locking import Market, make_lock, scope, visit
@@ -28,7 +28,7 @@ from magpkg.transport import Transport
 @options.offline_option
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=completion.suite_names)
 def init(
     as_yaml: bool,
     no_lock: bool,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import click
 
-from magpkg import options
+from magpkg import completion, options
 from magpkg.debian import base_names
 from magpkg.errors import MagpkgError
 from magpkg.evaluate import Inputs, evaluate
@@ -21,7 +21,9 @@ from magpkg.transport import Transport
 @click.command()
 @options.manifest_options
 @options.scope_options
-@click.option("-o", "--output", help=f"The lock file; default: {LOCK_NAME} beside the manifest.")
+@click.option(
+    "-o", "--output", shell_complete=completion.files, help=f"The lock file; default: {LOCK_NAME} beside the manifest."
+)
 @click.option(
     "--recommends/--no-recommends", default=None, help="Lock recommended packages, too; default: as the lock was made."
 )
@@ -31,7 +33,7 @@ from magpkg.transport import Transport
 @options.offline_option
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=completion.lock_names)
 def lock(
     given: Inputs,
     suite: tuple[str, ...],

@@ -29,6 +29,7 @@ ROWS = (
     ),
     ("cli_version",),
     ("options", "terminal"),
+    ("completion",),
     ("locking", "skeleton", "user", "venv"),
     ("cleanup", "realise", "suite"),
     ("build", "inventory"),
@@ -46,7 +47,7 @@ ROWS = (
     ("__init__",),
 )
 LEVEL = {name: level for level, names in enumerate(ROWS) for name in names}
-ONLY_THE_COMMAND_LINE = {"start", "options", "terminal", "__main__"} | {
+ONLY_THE_COMMAND_LINE = {"start", "completion", "options", "terminal", "__main__"} | {
     name for name in SOURCES if name.startswith("cli")
 }
 
