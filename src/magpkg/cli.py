@@ -36,6 +36,7 @@ _COMMANDS = {
     "list": "magpkg.cli_list:list_venvs",
     "du": "magpkg.cli_list:du",
     "cleanup": "magpkg.cli_cleanup:cleanup",
+    "man": "magpkg.cli_man:man",
 }
 
 

@@ -48,7 +48,7 @@ def offered(magpkg: Magpkg, line: str, shell: str = "bash") -> list[str]:
         ("magpkg lock --upgrade -o nowhere.json to", []),
         ("magpkg add nosuchname", []),
         ("magpkg add .*", []),
-        ("magpkg add [t", []),
+        ("magpkg add (t", []),
         ("magpkg remove ", ["plain,tlib", "plain,tool"]),
         ("magpkg remove -f nowhere.yaml t", []),
         ("magpkg venv -f ", ["plain,below/b.json", "plain,magpkg.yaml", "plain,x.jsonnet"]),

@@ -41,6 +41,7 @@ PAGES = {
     "init": "project.md",
     "add": "project.md",
     "remove": "project.md",
+    "man": "project.md",
     "lock": "lock.md",
     "search": "lock.md",
     "fetch": "lock.md",
