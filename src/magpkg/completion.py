@@ -10,15 +10,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from magpkg.errors import MagpkgError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from magpkg.lockfile import Lock
 
 _Words = Callable[[click.Context, str], Iterable[str]]
-Offer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+Offer = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
 
 _MANIFEST_ENDINGS = (".jsonnet", ".json", ".yaml", ".yml")
 
@@ -27,7 +28,9 @@ def offering(words: _Words) -> Offer:
     """What click asks, from a function that gives words."""
 
     @functools.wraps(words)
-    def offer(context: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+    def offer(context: click.Context, _: click.Parameter, begun: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem
+
         with suppress(MagpkgError, OSError):
             return [CompletionItem(word) for word in sorted(set(words(context, begun))) if word.startswith(begun)]
         return []
@@ -35,17 +38,23 @@ def offering(words: _Words) -> Offer:
     return offer
 
 
-def files(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+def files(_: click.Context, __: click.Parameter, begun: str) -> "list[CompletionItem]":
     """Any file, as the shell itself offers them."""
-    return [CompletionItem(begun, type="file")]
+    return _shells_own(begun, "file")
 
 
-def directories(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+def directories(_: click.Context, __: click.Parameter, begun: str) -> "list[CompletionItem]":
     """Any directory, as the shell itself offers them."""
-    return [CompletionItem(begun, type="dir")]
+    return _shells_own(begun, "dir")
 
 
-def manifests(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+def _shells_own(begun: str, kind: str) -> "list[CompletionItem]":
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(begun, type=kind)]
+
+
+def manifests(context: click.Context, parameter: click.Parameter, begun: str) -> "list[CompletionItem]":
     """Manifests, those one directory further down, too; where there are none, any file."""
     return offering(_manifests)(context, parameter, begun) or files(context, parameter, begun)
 
