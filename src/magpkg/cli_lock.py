@@ -115,7 +115,7 @@ def _source(given: Inputs, names: tuple[str, ...], *, upgrade: bool) -> _Source:
     except MagpkgError:
         if upgrade:
             return _Source(None, (), os.getcwd(), "the command line")
-        hint = "write one, name one with -f FILE, or name packages: magpkg lock NAME..."
+        hint = "write one with magpkg init, name one with -f FILE, or name packages: magpkg lock NAME..."
         raise MagpkgError(f"no {MANIFEST_NAMES[0]} in {os.getcwd()} or above it", hint) from None
     return _Source(
         Inputs(None, found, given.import_path, given.external, given.top_level), (), os.path.dirname(found), found

@@ -84,7 +84,8 @@ def _with_json_name(text: str, place: ListPlace, name: str) -> str | None:
 
 def _with_yaml_name(text: str, place: ListPlace, name: str) -> str | None:
     """As the names before it are quoted; a plain word only where YAML takes it for a string."""
-    quoted = [text[item.start] for item in place.items if item.text is not None and text[item.start] in "\"'"]
+    first = [text[item.start : item.start + 1] for item in place.items]
+    quoted = [character for character in first if character in ("'", '"')]
     quote = quoted[-1] if quoted and len(quoted) == len(place.items) else ""
     if not quote and parse_plain("name.yaml", f"[{name}]") != [name]:
         quote = '"'
