@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import click
 
-from magpkg import __version__
 from magpkg.errors import CommandNotStarted, MagpkgError, storage_hint
 from magpkg.plan import split_command
 from magpkg.terminal import fail, say
@@ -25,6 +24,9 @@ _MAKING = ("venv", "fetch", "build")
 
 _COMMANDS = {
     "venv": "magpkg.cli_venv:venv",
+    "init": "magpkg.cli_init:init",
+    "add": "magpkg.cli_edit:add",
+    "remove": "magpkg.cli_edit:remove",
     "fetch": "magpkg.cli_fetch:fetch",
     "build": "magpkg.cli_build:build",
     "export": "magpkg.cli_export:export",
@@ -40,6 +42,7 @@ _COMMANDS = {
     "verify": "magpkg.cli_verify:verify",
     "cleanup": "magpkg.cli_cleanup:cleanup",
     "doctor": "magpkg.cli_doctor:doctor",
+    "man": "magpkg.cli_man:man",
 }
 
 
@@ -59,9 +62,24 @@ class _LateGroup(click.Group):
 
 
 @click.group(cls=_LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="magpkg")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _, given: _show_version(context) if given else None,
+    help="Show the versions of magpkg, Jsonnet and bwrap.",
+)
 def magpkg() -> None:
     """Reproducible development environments from one manifest."""
+
+
+def _show_version(context: click.Context) -> None:
+    from magpkg.cli_version import show_version
+
+    if not context.resilient_parsing:
+        show_version()
+        context.exit()
 
 
 def main() -> None:
@@ -69,7 +87,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it, and the command is to inherit it
             signal.signal(number, _end_on_signal)
-    sys.exit(_status(lambda: magpkg.main(standalone_mode=False)))
+    sys.exit(_status(lambda: magpkg.main(prog_name="magpkg", standalone_mode=False)))
 
 
 def _status(run: Callable[[], object]) -> int:

@@ -6,25 +6,24 @@ from dataclasses import dataclass
 
 import click
 
-from magpkg import options
+from magpkg import completion, options
 from magpkg.debian import base_names
 from magpkg.errors import MagpkgError
 from magpkg.evaluate import Inputs, evaluate
-from magpkg.lockfile import LOCK_NAME, Lock, Pin, changes, load_lock, lock_text, not_locked, save_lock
-from magpkg.locking import make_lock, revisit, scope, visit
-from magpkg.manifest import read_manifest
-from magpkg.package import PackageGraph
+from magpkg.lockfile import LOCK_NAME, Lock, Pin, load_lock, lock_text, not_locked, save_lock
+from magpkg.locking import make_lock, nothing_to_lock, revisit, scope, visit, wanted_names
 from magpkg.sources import MANIFEST_NAMES, Sources, find_manifest
 from magpkg.suite import Suites, forget_replaced
-from magpkg.terminal import say, speaker
+from magpkg.terminal import show_lock, speaker
 from magpkg.transport import Transport
-from magpkg.wanted import WantedNames
 
 
 @click.command()
 @options.manifest_options
 @options.scope_options
-@click.option("-o", "--output", help=f"The lock file; default: {LOCK_NAME} beside the manifest.")
+@click.option(
+    "-o", "--output", shell_complete=completion.files, help=f"The lock file; default: {LOCK_NAME} beside the manifest."
+)
 @click.option(
     "--recommends/--no-recommends", default=None, help="Lock recommended packages, too; default: as the lock was made."
 )
@@ -34,7 +33,7 @@ from magpkg.wanted import WantedNames
 @options.offline_option
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=completion.lock_names)
 def lock(
     given: Inputs,
     suite: tuple[str, ...],
@@ -75,15 +74,15 @@ def lock(
     if not wanted and old is not None and upgrade:
         wanted = set(old.names)
     if not wanted:
-        hint = f"name packages in the manifest (docs/lock.md), or as arguments: magpkg lock NAME... -o {LOCK_NAME}"
-        raise MagpkgError(f"nothing to lock: {source.label} wants no package of {path}", hint)
+        raise nothing_to_lock(source.label, path)
     if recommends is None:
         recommends = old is not None and old.recommends
     new = make_lock(market, wanted, _held(old, names, upgrade=upgrade), recommends=recommends)
     if old is None or lock_text(old) != lock_text(new):
         save_lock(path, new)
     forget_replaced(store)
-    _report(path, old, new, quiet=quiet)
+    if not quiet:
+        show_lock(path, old, new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +96,10 @@ class _Source:
 
     def wanted(self, path: str, offered: Callable[[], Iterable[str]]) -> set[str]:
         """The names that are wanted of the lock at `path`; the base, which every lock has, is not among them."""
-        if self.inputs is None:
+        inputs = self.inputs
+        if inputs is None:
             return set(self.names)
-        stand_in = WantedNames(path, offered)
-        graph = PackageGraph(stand_in.referred)
-        read_manifest(evaluate(self.inputs, graph, stand_in).value, graph, stand_in)
-        return stand_in.names - set(base_names())
+        return wanted_names(path, offered, lambda graph, stand_in: evaluate(inputs, graph, stand_in).value)
 
 
 def _source(given: Inputs, names: tuple[str, ...], *, upgrade: bool) -> _Source:
@@ -118,7 +115,7 @@ def _source(given: Inputs, names: tuple[str, ...], *, upgrade: bool) -> _Source:
     except MagpkgError:
         if upgrade:
             return _Source(None, (), os.getcwd(), "the command line")
-        hint = "write one, name one with -f FILE, or name packages: magpkg lock NAME..."
+        hint = "write one with magpkg init, name one with -f FILE, or name packages: magpkg lock NAME..."
         raise MagpkgError(f"no {MANIFEST_NAMES[0]} in {os.getcwd()} or above it", hint) from None
     return _Source(
         Inputs(None, found, given.import_path, given.external, given.top_level), (), os.path.dirname(found), found
@@ -159,12 +156,3 @@ def _check(path: str, lock: Lock | None, wanted: Callable[[Lock], set[str]]) -> 
     missing = sorted({*wanted(lock), *base_names()} - set(lock.pins))
     if missing:
         raise MagpkgError(f"{path}: lacks {', '.join(missing)}", "run magpkg lock and commit the change")
-
-
-def _report(path: str, old: Lock | None, new: Lock, *, quiet: bool) -> None:
-    if quiet:
-        return
-    if old is not None:
-        for line in changes(old.pins, new.pins):
-            click.echo(line)
-    say(f"{path}: {len(new.pins)} packages for {len(new.names)} names")

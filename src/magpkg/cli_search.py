@@ -4,7 +4,7 @@ import os
 
 import click
 
-from magpkg import options
+from magpkg import completion, options
 from magpkg.index import Match
 from magpkg.terminal import printable, speaker
 
@@ -15,7 +15,7 @@ from magpkg.terminal import printable, speaker
 @options.offline_option
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
-@click.argument("word")
+@click.argument("word", shell_complete=completion.suite_names)
 def search(
     suite: tuple[str, ...],
     component: tuple[str, ...],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from magpkg import launch, options
+from magpkg import completion, launch, options
 from magpkg.errors import MagpkgError
 from magpkg.field import near
 from magpkg.outline import Node, Outline, dot_lines, mermaid_lines, outline, tree_lines, without_shortcuts
@@ -35,10 +35,16 @@ def tree(
         click.echo(line)
 
 
+@completion.offering
+def _closure_names(context: click.Context, _: str) -> set[str]:
+    manifest, _evaluated = options.manifest(options.inputs(context.params))
+    return {node.name for node in outline(manifest.packages).nodes.values()}
+
+
 @click.command()
 @options.manifest_options
 @options.json_option
-@click.argument("package")
+@click.argument("package", shell_complete=_closure_names)
 def why(
     given: "Inputs",
     as_json: bool,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from magpkg import launch, options
+from magpkg import completion, launch, options
 from magpkg.environment import own_variables
 from magpkg.errors import CommandNotStarted
 from magpkg.hostfiles import Answer
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @options.offline_option
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--debug", is_flag=True, help="Show bwrap's command line, and tracebacks of errors.")
-@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, shell_complete=completion.files)
 def venv(
     given: "Inputs",
     overrides: "Overrides",

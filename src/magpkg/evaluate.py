@@ -63,6 +63,13 @@ class Evaluated:
         return os.path.basename(self.directory) if file in MANIFEST_NAMES else file.partition(".")[0]
 
 
+def evaluator_version() -> str:
+    """The version of the Jsonnet evaluator."""
+    import _jsonnet
+
+    return str(_jsonnet.version).removeprefix("v")
+
+
 class LockStandIn(Protocol):
     """What stands in for one lock file while a manifest is asked what it wants of it; see wanted.WantedNames."""
 
@@ -86,12 +93,7 @@ def evaluate(inputs: Inputs, graph: PackageGraph, stand_in: LockStandIn | None =
         return Evaluated(value, f"an expression in {os.getcwd()}", os.getcwd(), sources)
     path = inputs.file or find_manifest(os.getcwd(), sources)
     text = sources.read_text(path)
-    if path.endswith((".yaml", ".yml")):
-        value = _parse_yaml(path, text)
-    elif path.endswith(".json"):
-        value = _parse_json(path, text)
-    else:
-        value = jsonnet.run(os.path.abspath(path), text)
+    value = parse_plain(path, text) if is_plain(path) else jsonnet.run(os.path.abspath(path), text)
     path = os.path.abspath(path)
     return Evaluated(value, path, os.path.dirname(path), sources)
 
@@ -240,6 +242,16 @@ def _place(trace: str) -> str:
         if ":" in place and not place.startswith(DATA_DIRECTORY):
             return f"{place}: "
     return ""
+
+
+def is_plain(path: str) -> bool:
+    """Whether a manifest of this name is JSON or YAML, which is data and no program."""
+    return path.endswith((".json", ".yaml", ".yml"))
+
+
+def parse_plain(path: str, text: str) -> object:
+    """What the text of a JSON or YAML manifest comes to; errors name `path` and the place in it."""
+    return _parse_json(path, text) if path.endswith(".json") else _parse_yaml(path, text)
 
 
 def _reason(error: Exception) -> str:

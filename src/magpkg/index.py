@@ -55,6 +55,15 @@ class PackagesIndex:
         fields = _fields(self._data[offset : self._end(offset)].decode("utf-8", "replace"))
         return read_candidate(fields, architecture, f"{self._label}: package {fields.get('Package', '?')}")
 
+    def names_from(self, begun: str) -> Iterator[str]:
+        """The names of packages that begin with `begun`."""
+        # Beginning with plain text, not with ^, makes the search one for that text: 50 MB in 50 ms, not in a second.
+        field = b"Package: " + begun.encode("utf-8", "surrogateescape")
+        if self._data[: len(field)] == field:
+            yield self._data[9 : self._data.find(b"\n")].decode("utf-8", "replace")
+        for match in re.finditer(rb"\n" + re.escape(field) + rb"[^\n]*", self._data):
+            yield match.group()[10:].decode("utf-8", "replace")
+
     def search(self, word: str) -> Iterator[Match]:
         """The packages whose name or short description has `word` in it, in the file's order."""
         pattern = rb"(?i)^(?:Package|Description): .*" + re.escape(word.encode("utf-8", "surrogateescape"))

@@ -1,13 +1,13 @@
 """Lock files: the text of a lock becomes a checked Lock, and a Lock the one text that stands for it."""
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from magpkg.errors import MagpkgError
 from magpkg.field import near, read_bool, read_list, read_object, read_sha256, read_text, required, shown
+from magpkg.textfile import draft
 
 LOCK_VERSION = 1
 LOCK_NAME = "debian.lock.json"
@@ -127,29 +127,13 @@ def lock_text(lock: Lock) -> str:
 
 def save_lock(path: str, lock: Lock) -> None:
     """Write the lock file at `path` as one step: it is the old one or the new one, never a part."""
-    import tempfile
-
-    target = os.path.realpath(path)  # a link to a lock that lies elsewhere stays one
-    try:
-        descriptor, partial = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(target))
-        try:
-            with open(descriptor, "w", encoding="utf-8") as file:
-                file.write(lock_text(lock))
-                file.flush()
-                os.fsync(descriptor)
-            os.chmod(partial, 0o666 & ~_umask())
-            os.replace(partial, target)
-        except BaseException:
-            os.unlink(partial)
-            raise
-    except OSError as error:
-        raise MagpkgError(f"{path}: cannot be written: {error.strerror}") from error
+    with draft(path, lock_text(lock)) as made:
+        made.replace()
 
 
-def _umask() -> int:
-    mask = os.umask(0o077)  # to read it is to set it; files that others make meanwhile are none of this process
-    os.umask(mask)
-    return mask
+def is_debian_name(name: str) -> bool:
+    """Whether Debian could have a package of this name."""
+    return _DEBIAN_NAME.match(name) is not None
 
 
 def not_locked(name: str, lock: Mapping[str, object], where: str) -> MagpkgError:
@@ -191,7 +175,7 @@ def _read_suite(value: object, where: str) -> LockedSuite:
 
 def _read_pin(name: str, value: object, lock: str) -> Pin:
     where = f"{lock}.packages.{name}"
-    if not _DEBIAN_NAME.match(name):
+    if not is_debian_name(name):
         raise MagpkgError(f"{lock}.packages: {shown(name)} is no name of a Debian package")
     fields = read_object(value, where, _PIN_FIELDS)
     path = read_text(required(fields, "path", where), f"{where}.path")

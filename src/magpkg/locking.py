@@ -1,14 +1,18 @@
 """Locking: names and what the suites have become a lock."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from magpkg.debian import FIXUP_TOOLS, base_names, companions
+from magpkg.errors import MagpkgError
 from magpkg.index import PackagesIndex, Universe
-from magpkg.lockfile import Lock, LockedSuite, Pin, lock_text, read_lock
+from magpkg.lockfile import LOCK_NAME, Lock, LockedSuite, Pin, lock_text, read_lock
+from magpkg.manifest import read_manifest
+from magpkg.package import PackageGraph
 from magpkg.release import Release
 from magpkg.resolve import resolve
 from magpkg.suite import Suites, Trust
+from magpkg.wanted import WantedNames
 
 DEFAULT_SUITE, DEFAULT_COMPONENT, DEFAULT_ARCHITECTURE = "bookworm", "main", "amd64"
 
@@ -57,6 +61,25 @@ def _market(suites: Suites, where: Scope, releases: Sequence[Release]) -> Market
         indices.extend(suites.index(release, component, where.architecture) for component in where.components)
     locked = (LockedSuite(item.suite, where.components, item.date, item.sha256) for item in releases)
     return Market(tuple(locked), Universe(indices, where.architecture))
+
+
+def wanted_names(
+    path: str, offered: Callable[[], Iterable[str]], value: Callable[[PackageGraph, WantedNames], object]
+) -> set[str]:
+    """The names that the manifest of a plain `value` wants of the lock at `path`, with any of `offered` to be had.
+
+    The base, which every lock has, is not among them.
+    """
+    stand_in = WantedNames(path, offered)
+    graph = PackageGraph(stand_in.referred)
+    read_manifest(value(graph, stand_in), graph, stand_in)
+    return stand_in.names - set(base_names())
+
+
+def nothing_to_lock(label: str, path: str) -> MagpkgError:
+    """The error for a manifest that wants nothing of the lock at `path`."""
+    hint = f"name packages in the manifest (docs/lock.md), or as arguments: magpkg lock NAME... -o {LOCK_NAME}"
+    return MagpkgError(f"nothing to lock: {label} wants no package of {path}", hint)
 
 
 def make_lock(market: Market, names: Iterable[str], held: Mapping[str, Pin], *, recommends: bool) -> Lock:

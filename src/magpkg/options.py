@@ -3,10 +3,11 @@
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from magpkg import completion
 from magpkg.environment import store_root
 from magpkg.errors import MagpkgError
 from magpkg.store import Store
@@ -35,14 +36,30 @@ def manifest_options(command: _Command) -> _Command:
 
     options = (
         click.option("-e", "--expression", help="Evaluate this Jsonnet expression as the manifest."),
-        click.option("-f", "--file", help="Read the manifest from this .jsonnet, .json, .yaml or .yml file."),
         click.option(
-            "-J", "--jpath", multiple=True, help="Look for imports in this directory too; the last one first."
+            "-f",
+            "--file",
+            shell_complete=completion.manifests,
+            help="Read the manifest from this .jsonnet, .json, .yaml or .yml file.",
+        ),
+        click.option(
+            "-J",
+            "--jpath",
+            multiple=True,
+            shell_complete=completion.directories,
+            help="Look for imports in this directory too; the last one first.",
         ),
         click.option("-V", "--ext-str", multiple=True, help="Set an external variable: NAME=TEXT, or NAME."),
         click.option("--tla-str", multiple=True, help="Set a top-level argument: NAME=TEXT, or NAME."),
     )
     return cast("_Command", _with_options(call, options))
+
+
+def inputs(parameters: Mapping[str, Any]) -> "Inputs":
+    """The evaluation that the manifest options ask for, from a command's parameters."""
+    names = ("expression", "file", "jpath", "ext_str", "tla_str")
+    expression, file, *several = (parameters.get(name) for name in names)
+    return _inputs(expression, file, *(values or () for values in several))
 
 
 def _inputs(
@@ -122,7 +139,11 @@ def trust_options(command: _Command) -> _Command:
     )
     allow_expired = "Take a suite that says it is out of date: security fixes may be missing."
     options = (
-        click.option("--keyring", help="Trust the keys in this file instead of the Debian archive's."),
+        click.option(
+            "--keyring",
+            shell_complete=completion.files,
+            help="Trust the keys in this file instead of the Debian archive's.",
+        ),
         click.option("--no-verify", is_flag=True, help=no_verify),
         click.option("--allow-expired", is_flag=True, help=allow_expired),
     )

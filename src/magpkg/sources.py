@@ -57,6 +57,6 @@ def find_manifest(directory: str, sources: Sources) -> str:
         folders.append(os.path.dirname(folders[-1]))
     found = sources.find(os.path.join(folder, name) for folder in folders for name in MANIFEST_NAMES)
     if found is None:
-        hint = "write one, or name a manifest with -f FILE or -e EXPRESSION"
+        hint = "write one with magpkg init, or name a manifest with -f FILE or -e EXPRESSION"
         raise MagpkgError(f"no {MANIFEST_NAMES[0]} in {directory} or above it", hint)
     return found

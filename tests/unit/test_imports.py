@@ -19,27 +19,33 @@ ROWS = (
         "cli_cleanup",
         "cli_diff",
         "cli_doctor",
+        "cli_edit",
         "cli_export",
         "cli_fetch",
+        "cli_init",
         "cli_list",
         "cli_lock",
+        "cli_man",
         "cli_search",
         "cli_show",
         "cli_tree",
         "cli_venv",
         "cli_verify",
     ),
+    ("cli_version",),
     ("diagram", "options", "terminal"),
-    ("difference", "image", "locking", "user", "venv", "verify"),
+    ("completion", "manual"),
+    ("difference", "image", "locking", "skeleton", "user", "venv", "verify"),
     ("cleanup", "realise", "suite", "tarball"),
     ("build", "inventory", "layer", "model", "revision", "storage"),
     ("fetch", "index", "places", "release", "resolve", "rootfs", "signature"),
+    ("namelist",),
     ("evaluate", "outline", "overrides", "sandbox", "transport", "wanted"),
     ("debian", "manifest", "store", "view"),
     ("candidate", "sources"),
     ("alternatives", "archive", "fsentry", "listing", "lockfile", "mirror", "mount", "package", "partial", "tree"),
     ("namespaces",),
-    ("bounds", "digest", "field", "finding"),
+    ("bounds", "digest", "field", "finding", "listplace", "needs", "textfile"),
     # What a warm launch imports, and nothing above.
     ("launch", "plan"),
     ("environment", "hostfiles", "lock"),
@@ -47,7 +53,7 @@ ROWS = (
     ("__init__",),
 )
 LEVEL = {name: level for level, names in enumerate(ROWS) for name in names}
-ONLY_THE_COMMAND_LINE = {"start", "options", "terminal", "__main__"} | {
+ONLY_THE_COMMAND_LINE = {"start", "completion", "options", "terminal", "__main__"} | {
     name for name in SOURCES if name.startswith("cli")
 }
 

@@ -1,0 +1,28 @@
+"""`magpkg man`: for those who package magpkg."""
+
+import os
+import time
+
+import click
+
+from magpkg.manual import pages
+from magpkg.terminal import say
+
+
+@click.command(hidden=True)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.argument("directory", type=click.Path(file_okay=False))
+@click.pass_context
+def man(context: click.Context, quiet: bool, directory: str) -> None:
+    """Write a manual page of each command into DIRECTORY, which is made where there is none."""
+    group = context.find_root().command
+    assert isinstance(group, click.Group)  # noqa: S101 - for the type checker
+    os.makedirs(directory, exist_ok=True)
+    # The variable by which builds are made reproducible; see reproducible-builds.org/specs/source-date-epoch.
+    seconds = os.environ.get("SOURCE_DATE_EPOCH", "")
+    made = list(pages(group, time.strftime("%Y-%m-%d", time.gmtime(int(seconds) if seconds.isdigit() else None))))
+    for name, text in made:
+        with open(os.path.join(directory, name), "w", encoding="ascii") as file:
+            file.write(text)
+    if not quiet:
+        say(f"{directory}: {len(made)} manual pages")
