@@ -41,7 +41,7 @@ class Builder:
         with self.store.exclusive(path):
             if os.path.isdir(path):
                 return
-            with self.store.workspace("build") as work:
+            with self.store.workspace("build", self.store.packages_directory) as work:
                 out = f"{work}/out"
                 os.mkdir(out, 0o755)
                 written: Mapping[int, tuple[int, int, str]] = {}

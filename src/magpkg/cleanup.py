@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import cached_property
 
 from magpkg import tree
 from magpkg.errors import MagpkgError
 from magpkg.inventory import statuses
-from magpkg.store import BESIDE, Store, abandoned
+from magpkg.store import BESIDE, Store
+from magpkg.workspace import abandoned
 
 VENV, PACKAGE, FETCHED, LEFTOVER = "venv", "package", "fetched", "leftover"
 _DAY = 86400.0
@@ -60,6 +60,7 @@ class _Run:
     def __init__(self, store: Store, max_age: float, dry_run: bool, resources: ExitStack) -> None:
         self._store = store
         self._resources = resources
+        self._works: dict[str, str] = {}
         self._oldest = time.time() - max_age
         self._measure = _DryMeasure() if dry_run else None
         self.removed: list[Removal] = []
@@ -85,20 +86,14 @@ class _Run:
 
     def sweep(self) -> None:
         """Remove what is in tmp/ without a live owner, and what `magpkg verify --repair` moved aside long ago."""
-        directory = self._store.tmp_directory
-        for name in _listed(directory):
-            path = f"{directory}/{name}"
-            with self._going_on(LEFTOVER, name):
-                if abandoned(path):
-                    self._note(LEFTOVER, name, self._last_change(path), self._freed(path))
-
-        directory = self._store.damaged_directory
-        for name in _listed(directory):
-            path = f"{directory}/{name}"
-            with self._going_on(LEFTOVER, name):
-                moved = self._last_change(path)
-                if moved < self._oldest:
-                    self._note(LEFTOVER, name, moved, self._freed(path))
+        for directory in self._store.hidden(self._store.tmp_directory):
+            for name in _listed(directory):
+                path = f"{directory}/{name}"
+                with self._going_on(LEFTOVER, name):
+                    if abandoned(path):
+                        self._note(LEFTOVER, name, self._last_change(path), self._freed(path))
+        for directory in self._store.hidden(self._store.damaged_directory):
+            self._remove_old(LEFTOVER, directory)
 
     def _remove_venvs(self) -> None:
         for name, used in self._old(self._store.venv_directory):
@@ -128,13 +123,17 @@ class _Run:
                     self._note(PACKAGE, name, used, self._retire(path))
 
     def _remove_downloads(self) -> None:
-        for directory in (self._store.fetch_directory, self._store.partial_directory, self._store.suite_directory):
-            for name in _listed(directory):
-                with self._going_on(FETCHED, name):
-                    path = f"{directory}/{name}"
-                    used = self._last_change(path)
-                    if used < self._oldest:
-                        self._note(FETCHED, name, used, self._freed(path))
+        partial = self._store.hidden(self._store.partial_directory)
+        for directory in (self._store.fetch_directory, *partial, self._store.suite_directory):
+            self._remove_old(FETCHED, directory)
+
+    def _remove_old(self, kind: str, directory: str) -> None:
+        for name in _listed(directory):
+            with self._going_on(kind, name):
+                path = f"{directory}/{name}"
+                used = self._last_change(path)
+                if used < self._oldest:
+                    self._note(kind, name, used, self._freed(path))
 
     def _packages_of_venvs(self) -> set[str]:
         removed = {removal.name for removal in self.removed if removal.kind == VENV}
@@ -155,16 +154,17 @@ class _Run:
         """Take a published path out of sight by one rename, with its lock, and remove it; the bytes freed."""
         if self._measure is not None:
             return sum(self._measure.freed(f"{path}{ending}") for ending in ("", *BESIDE))
-        retired = f"{self._work}/{os.path.basename(path)}"
+        retired = f"{self._work(os.path.dirname(path))}/{os.path.basename(path)}"
         with suppress(FileNotFoundError):
             os.rename(path, retired)
         beside = sum(tree.remove(f"{path}{ending}") for ending in BESIDE)
         return beside + tree.remove(retired)
 
-    @cached_property
-    def _work(self) -> str:
-        """The place for what is on its way out: one for all, since making one costs as much as a small removal."""
-        return self._resources.enter_context(self._store.workspace("cleanup"))
+    def _work(self, near: str) -> str:
+        """The place for what is on its way out of a directory: one for all, since each costs as much as a removal."""
+        if near not in self._works:
+            self._works[near] = self._resources.enter_context(self._store.workspace("cleanup", near))
+        return self._works[near]
 
     def _freed(self, path: str) -> int:
         return tree.remove(path) if self._measure is None else self._measure.freed(path)
@@ -221,6 +221,6 @@ class _DryMeasure:
 
 def _listed(directory: str) -> Sequence[str]:
     try:
-        return sorted(os.listdir(directory))
+        return sorted(name for name in os.listdir(directory) if not name.startswith("."))
     except FileNotFoundError:
         return ()

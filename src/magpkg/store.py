@@ -6,13 +6,12 @@ time is the last use. Work happens below `tmp/` and becomes visible by one renam
 
 import fcntl
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from magpkg import tree
 from magpkg.errors import MagpkgError, storage_hint
+from magpkg.workspace import beside, working
 
 BESIDE = (".log", ".digest", ".lock")
 """The endings of files that lie beside a published path and go with it: build log, listing, lock and stamp.
@@ -42,7 +41,12 @@ class Store:
 
     def partial(self, sha256: str) -> str:
         """Where the download that is to have this SHA-256 arrives."""
-        return f"{self.partial_directory}/{sha256}"
+        return f"{self._beside(self.partial_directory, self.fetch_directory)}/{sha256}"
+
+    def damaged(self, near: str) -> str:
+        """Where what is damaged in the directory `near` is moved."""
+        os.makedirs(self.damaged_directory, 0o700, exist_ok=True)
+        return self._beside(self.damaged_directory, near)
 
     def package(self, tree_name: str) -> str:
         """Where the package tree named `<name>-<hash>` is or will be."""
@@ -70,7 +74,11 @@ class Store:
             listed = os.listdir(directory)
         except FileNotFoundError:
             return []
-        endings = {name: next((ending for ending in BESIDE if name.endswith(ending)), "") for name in listed}
+        endings = {
+            name: next((ending for ending in BESIDE if name.endswith(ending)), "")
+            for name in listed
+            if not name.startswith(".")
+        }
         return sorted({name.removesuffix(ending) for name, ending in endings.items()})
 
     def origins(self, venv_hash: str) -> list[str]:
@@ -96,7 +104,7 @@ class Store:
             if file.read() == text:
                 return path
         self.prepare()
-        with self.workspace("shown") as work:
+        with self.workspace("shown", self.shown_directory) as work:
             with open(f"{work}/{name}", "w", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(text)
             self.publish(f"{work}/{name}", path)
@@ -164,38 +172,32 @@ class Store:
             os.close(descriptor)
 
     @contextmanager
-    def workspace(self, kind: str) -> Iterator[str]:
-        """A new directory below `tmp/` that is removed in the end; its lock tells cleanup that it is in use."""
-        tried: list[str] = []
-        try:
-            path, descriptor = self._locked_directory(kind, tried)
-            try:
-                yield path
-            finally:
-                _remove(tried)
-                os.close(descriptor)
-        except BaseException:
-            _remove(tried)  # a signal came while the directory was made, or while it was removed
-            raise
+    def workspace(self, kind: str, near: str = "") -> Iterator[str]:
+        """A new directory that is removed in the end; its lock tells cleanup that it is in use.
 
-    def _locked_directory(self, kind: str, tried: list[str]) -> tuple[str, int]:
-        while True:
-            path = f"{self.tmp_directory}/{kind}.{secrets.token_hex(8)}"
-            tried.append(path)
-            try:
-                os.mkdir(path, 0o700)
-                descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            except FileNotFoundError:
+        What is made in it can be renamed into the directory `near` of the store.
+        """
+
+        def directory() -> str:
+            if not os.path.isdir(self.tmp_directory):
                 self.prepare()
-                continue
-            except OSError as error:
-                raise MagpkgError(f"{path}: cannot be made: {error.strerror}", storage_hint(error)) from error
-            # A sweep may have come between the two calls and taken the directory for a dead one.
-            with suppress(BlockingIOError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.path.isdir(path):
-                    return path, descriptor
-            os.close(descriptor)
+            return self._beside(self.tmp_directory, near) if near else self.tmp_directory
+
+        with working(directory, kind) as path:
+            yield path
+
+    def _beside(self, directory: str, near: str) -> str:
+        found = beside(directory, near)
+        os.makedirs(found, 0o700, exist_ok=True)
+        return found
+
+    def hidden(self, directory: str) -> list[str]:
+        """A directory of the store, and those that stand for it in parts of the store that lie on another disk."""
+        parts = (self.fetch_directory, self.packages_directory, self.venv_directory)
+        hidden = [
+            f"{part}/.{os.path.basename(directory)}" for part in (*parts, self.suite_directory, self.shown_directory)
+        ]
+        return [directory, *(path for path in hidden if os.path.isdir(path))]
 
     def publish(self, work: str, path: str, listing: str | None = None) -> None:
         """Make finished work visible at `path` by one rename; `path` must not exist.
@@ -206,19 +208,19 @@ class Store:
         try:
             if listing is not None:
                 os.rename(listing, f"{path}.digest")
-            self._flush()
+            self._flush(os.path.dirname(work))
             os.rename(work, path)
         except OSError as error:
             raise MagpkgError(f"{path}: cannot be published: {error.strerror}", storage_hint(error)) from error
 
-    def _flush(self) -> None:
-        """Have all that was written to the store's file system reach the disk, syncfs(2).
+    def _flush(self, directory: str) -> None:
+        """Have all that was written to a directory's file system reach the disk, syncfs(2).
 
         One call for a whole tree: fsync(2) would be one for each file, and each a commit of the journal.
         """
         import ctypes
 
-        descriptor = os.open(self.tmp_directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
                 number = ctypes.get_errno()
@@ -237,26 +239,3 @@ class Store:
             with suppress(FileNotFoundError):
                 return os.stat(candidate, follow_symlinks=False).st_mtime
         return time.time()
-
-
-def _remove(paths: list[str]) -> None:
-    for path in paths:
-        tree.remove(path)
-
-
-def abandoned(path: str) -> bool:
-    """Whether a directory below `tmp/` belongs to no live process."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    else:
-        return True
-    finally:
-        os.close(descriptor)

@@ -131,7 +131,7 @@ class Suites:
 
     def _keep(self, name: str, write: Callable[[str], None]) -> None:
         self._store.prepare()
-        with self._store.workspace("suite") as work:
+        with self._store.workspace("suite", self._store.suite_directory) as work:
             write(f"{work}/{name}")
             self._store.publish(f"{work}/{name}", f"{self._store.suite_directory}/{name}")
 

@@ -84,7 +84,7 @@ def _make(
     with store.reading():
         builder = Builder(store, host.bwrap, host.jobs, read_bounds(host.environment))
         realise(closure, builder, Fetcher(store, transport), report, status)
-        with store.workspace("venv") as work:
+        with store.workspace("venv", store.venv_directory) as work:
             os.makedirs(f"{work}/venv/rootfs", 0o755)
             members = [Member(package, store.package(package.tree_name)) for package in closure]
             for warning in assemble(f"{work}/venv/rootfs", members, manifest.fs_entries):

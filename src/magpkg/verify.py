@@ -7,7 +7,6 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from magpkg import listing, lock
 from magpkg.cleanup import FETCHED, PACKAGE, VENV
@@ -135,20 +134,22 @@ class _Aside:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._directories: dict[str, str] = {}
 
     def move(self, path: str) -> str:
         """Move a published path here and return where it is now."""
-        moved = f"{self._directory}/{os.path.basename(path)}"
+        moved = f"{self._directory(os.path.dirname(path))}/{os.path.basename(path)}"
         if stat.S_ISDIR(os.lstat(path).st_mode):
             os.chmod(path, 0o700)  # rename(2) of a directory writes its `..`
         os.rename(path, moved)
         return moved
 
-    @cached_property
-    def _directory(self) -> str:
-        path = f"{self._store.damaged_directory}/{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(4)}"
-        os.makedirs(path, 0o700)
-        return path
+    def _directory(self, near: str) -> str:
+        if near not in self._directories:
+            path = f"{self._store.damaged(near)}/{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(4)}"
+            os.makedirs(path, 0o700)
+            self._directories[near] = path
+        return self._directories[near]
 
 
 class _Check:

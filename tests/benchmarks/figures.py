@@ -140,7 +140,7 @@ def evaluation(bench: Bench) -> list[Row]:
 _UNFLUSHED = """
 import sys
 from magpkg import cli, store
-store.Store._flush = lambda self: None
+store.Store._flush = lambda self, directory: None
 cli.main()
 """
 

@@ -114,3 +114,28 @@ def test_trees_on_another_device_are_copied(own_store: Magpkg, manifest: str, tm
     assert "status 0" in done.stdout, done.stderr
     assert done.stdout.splitlines()[-1] == "2", done.stdout
     assert done.stderr.count("copied") == 1, done.stderr
+
+
+@pytest.mark.parametrize("part", ["fetch", "pkgs", "venv", "shown"])
+def test_a_part_of_the_store_on_another_disk(own_store: Magpkg, manifest: str, part: str) -> None:
+    store = own_store.store
+    script = f"""
+        mv {store}/fetch {own_store.directory}/kept
+        mkdir -p {store}/{part}
+        mount -t tmpfs -o mode=755 none {store}/{part}
+        {launch(own_store, manifest)}
+        pkg=$(ls -d {store}/pkgs/one-*[0-9a-f])
+        chmod u+w $pkg/srv/one; echo x >>$pkg/srv/one
+        {shlex.join(own_store.words("verify", "-q", "-f", manifest, "--repair"))} && echo repaired
+        {launch(own_store, manifest)}
+        {shlex.join(own_store.words("cleanup", "--all", "--max-age-days", "0"))}
+        find {store}/fetch {store}/pkgs {store}/venv {store}/shown -mindepth 1 -not -name '.*' | wc -l
+        find {store} -mindepth 2 -path '*/.*/*' | wc -l
+    """
+    done = mounted(own_store, script)
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.startswith("status")] == ["status 0", "status 0"], done.stderr
+    assert "repaired" in lines, done.stderr
+    assert lines[-1] == "0", done.stdout
+    copied = part in ("pkgs", "venv")
+    assert ("files were copied" in done.stderr) == copied, done.stderr

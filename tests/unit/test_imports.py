@@ -42,7 +42,7 @@ ROWS = (
     ("namelist",),
     ("evaluate", "outline", "overrides", "sandbox", "transport", "wanted"),
     ("debian", "manifest", "store", "view"),
-    ("candidate", "sources"),
+    ("candidate", "sources", "workspace"),
     ("alternatives", "archive", "fsentry", "listing", "lockfile", "mirror", "mount", "package", "partial", "tree"),
     ("namespaces",),
     ("bounds", "digest", "field", "finding", "listplace", "needs", "textfile"),

@@ -11,7 +11,8 @@ import pytest
 
 from magpkg.errors import MagpkgError
 from magpkg.lock import glance, hold
-from magpkg.store import Store, abandoned
+from magpkg.store import Store
+from magpkg.workspace import abandoned
 
 
 @pytest.fixture
