@@ -145,11 +145,11 @@ class _Aside:
         return moved
 
     def _directory(self, near: str) -> str:
-        if near not in self._directories:
-            path = f"{self._store.damaged(near)}/{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(4)}"
-            os.makedirs(path, 0o700)
-            self._directories[near] = path
-        return self._directories[near]
+        base = self._store.damaged(near)
+        if base not in self._directories:
+            self._directories[base] = f"{base}/{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(4)}"
+            os.makedirs(self._directories[base], 0o700)
+        return self._directories[base]
 
 
 class _Check:

@@ -242,5 +242,5 @@ def test_what_is_published_was_flushed_before(store: Store, monkeypatch: pytest.
     with store.workspace("test") as work:
         os.mkdir(f"{work}/out")
         store.publish(f"{work}/out", store.package("a"))
-    assert calls == [f"syncfs of {store.tmp_directory}", "rename"]
+    assert calls == [f"syncfs of {work}", "rename"]
     assert os.path.isdir(store.package("a"))
