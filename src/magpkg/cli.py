@@ -20,7 +20,7 @@ OWN_FAILURE = 125
 
 INTERRUPTED = 130
 
-_MAKING = ("venv", "fetch", "build")
+_MAKING = ("venv", "fetch", "build", "export")
 
 _COMMANDS = {
     "venv": "magpkg.cli_venv:venv",

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--scratch", metavar="DIRECTORY", help="where to work; default: /dev/shm, which no disk slows")
     parser.add_argument("--manifest", default=_MANIFEST, help="what to launch and make")
     parser.add_argument("--warm-runs", type=int, default=21)
-    parser.add_argument("--cold-runs", type=int, default=5)
+    parser.add_argument("--cold-runs", type=int, default=21)
     parser.add_argument("--scale", type=int, default=1000, help="packages; a tenth of the venvs")
     given = parser.parse_args(arguments)
     base = given.scratch or ("/dev/shm" if os.path.isdir("/dev/shm") else None)
