@@ -65,6 +65,7 @@ def kinds(store: Store) -> list[KindRecord]:
         "venvs": store.venv_directory,
         "suites": store.suite_directory,
         "cached launches": f"{store.root}/eval",
+        "state": f"{store.root}/state",
         "work in progress": store.tmp_directory,
     }
     return [KindRecord(kind, len(store.names(path)), usage([path])) for kind, path in directories.items()]

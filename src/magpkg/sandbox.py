@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from magpkg.environment import bwrap_arguments
 from magpkg.errors import MagpkgError
 from magpkg.hostfiles import DIRECTORY, FILE, MISSING, SYMLINK, UNKNOWN
-from magpkg.mount import Mount, merge_mounts
+from magpkg.mount import DEFAULT_MOUNTS, Mount, merge_mounts
 from magpkg.view import Files, View
 
 ARGUMENTS_MAX = 9000
@@ -54,18 +54,22 @@ class Sandbox:
 def place_mounts(rootfs: str, mounts: Sequence[Mount], files: Files, *, defaults: bool) -> View:
     """The view of `rootfs` with the wanted mounts, each target resolved to where it really lies.
 
-    Optional mounts whose source is missing are left out; any other missing source is an error that names the mount.
+    Optional mounts whose source is missing, or where the user may not look, are left out as if they had not been
+    listed; any other missing source is an error that names the mount.
     """
     view = View(rootfs, files)
-    for mount in merge_mounts(tuple(mounts), defaults=defaults):
+    listed = (*(DEFAULT_MOUNTS if defaults else ()), *mounts)
+    for mount in merge_mounts(mount for mount in listed if not _left_out(mount, files)):
         where = mount.where or f"mount {mount.target}"
         if mount.is_bind and files.kind(mount.source, follow=True) == MISSING:
-            if mount.optional:
-                continue
             hint = "create it, or mark the mount optional: true"
             raise MagpkgError(f"{where}.source: {mount.source} does not exist on this host", hint)
         view.mounts.append(_placed(mount, view, files, where))
     return view
+
+
+def _left_out(mount: Mount, files: Files) -> bool:
+    return mount.optional and mount.is_bind and files.kind(mount.source, follow=True) in (MISSING, UNKNOWN)
 
 
 def _placed(mount: Mount, view: View, files: Files, where: str) -> Mount:

@@ -26,7 +26,7 @@ ROWS = (
         "cli_venv",
     ),
     ("options", "terminal"),
-    ("locking", "user", "venv"),
+    ("locking", "state", "user", "venv"),
     ("cleanup", "realise", "suite"),
     ("build", "inventory"),
     ("fetch", "index", "release", "resolve", "rootfs", "signature"),
