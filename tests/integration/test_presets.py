@@ -19,6 +19,8 @@ from dataclasses import replace
 
 import pytest
 
+from magpkg.state import state_directory
+from magpkg.store import Store
 from tests.support import Magpkg, certificate
 
 PRESETS = (
@@ -352,7 +354,8 @@ def test_a_private_home_stays_and_is_the_projects_alone(magpkg: Magpkg) -> None:
     assert listed("-f", str(project / "other.jsonnet"), directory=pathlib.Path("/")) == ["mine"]
     assert listed(directory=project / "below") == []
     assert os.listdir(magpkg.home) == ["secret"]
-    (place,) = pathlib.Path(magpkg.store, "state").glob(f"{project.name}-*")
+    place = pathlib.Path(state_directory(Store(magpkg.store), magpkg.directory))
+    assert place.name.startswith(f"{project.name}-")
     assert stat.S_IMODE(os.stat(place / "home").st_mode) == 0o700
     # One that was removed is made again, whatever a plan says.
     shutil.rmtree(place)
