@@ -138,16 +138,20 @@ def test_all_together_on_a_host_that_has_nothing(magpkg: Magpkg) -> None:
 
 
 def test_all_together_on_a_host_that_has_everything(magpkg: Magpkg, session: pathlib.Path) -> None:
-    sockets = [session / name for name in ("agent", "gnupg/S.gpg-agent", "wayland-7", "pulse/native", "pipewire-0")]
+    sockets = [session / name for name in ("agent", "wayland-7", "pulse/native", "pipewire-0")]
+    signing = session / "gnupg" / "S.gpg-agent"
     pathlib.Path(magpkg.home, ".gitconfig").write_text("[user]\nname = Ada\n")
     pathlib.Path(magpkg.home, ".Xauthority").write_text("cookie\n")
     env = {"SSH_AUTH_SOCK": str(sockets[0]), "XDG_RUNTIME_DIR": str(session), "WAYLAND_DISPLAY": "wayland-7"}
     script = "git config user.name; cat ~/.Xauthority; touch ~/x $XDG_RUNTIME_DIR/x; ls -A ~"
-    with listening(*sockets):
+    with listening(*sockets, signing.with_name("S.gpg-agent.extra")):
         for names in (PRESETS, PRESETS[::-1]):
             for fields in (HIDDEN, "mountDefaults: true"):
                 text = manifest(*names, fields=fields)
-                assert reached(magpkg, text, sockets, env) == [path.name for path in sockets]
+                assert reached(magpkg, text, [*sockets, signing], env) == [
+                    *(path.name for path in sockets),
+                    "S.gpg-agent.extra",
+                ]
                 lines = inside(magpkg, text, script, env)
                 assert lines[:2] == ["Ada", "cookie"]
                 assert {".gitconfig", ".Xauthority", "x"} <= set(lines[2:])
@@ -212,14 +216,16 @@ def test_gpg_agent_and_the_public_part_of_the_keyring(magpkg: Magpkg, session: p
     keyring = pathlib.Path(magpkg.home, ".gnupg")
     (keyring / "private-keys-v1.d").mkdir(parents=True)
     (keyring / "pubring.kbx").write_text("public")
-    agent = session / "gnupg" / "S.gpg-agent"
+    agent, restricted = session / "gnupg" / "S.gpg-agent", session / "gnupg" / "S.gpg-agent.extra"
     env = {"XDG_RUNTIME_DIR": str(session)}
-    with listening(agent):
+    with listening(agent, restricted):
         agent.parent.chmod(0o700)
-        assert reached(magpkg, manifest("gpgAgent"), [agent], env) == ["S.gpg-agent"]
+        restricted.chmod(0o700)
+        assert reached(magpkg, manifest("gpgAgent"), [agent], env) == [restricted.name]
         # gpg does not use a directory that others may enter, mode 700 is what it asks for.
-        script = f"ls ~/.gnupg; stat -c %a {agent.parent}; cat ~/.gnupg/pubring.kbx"
-        assert inside(magpkg, manifest("gpgAgent"), script, env) == ["pubring.kbx", "700", "public"]
+        script = f"ls ~/.gnupg; ls {agent.parent}; stat -c %a {agent.parent}; cat ~/.gnupg/pubring.kbx"
+        lines = inside(magpkg, manifest("gpgAgent", "wayland"), script, env)
+    assert lines == ["pubring.kbx", "S.gpg-agent", "700", "public"]
 
 
 @pytest.mark.parametrize("display", [None, "wayland-1", "absolute"])

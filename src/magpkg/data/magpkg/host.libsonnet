@@ -39,17 +39,18 @@ local bundle = '/etc/ssl/certs/ca-certificates.crt';
     ],
   },
 
-  // The agent's sockets, and what is public of the keyring. The directory as a whole, since gpg uses it only where
-  // nobody but its owner may enter it, which it would not be if it were made for a mount.
+  // The agent's socket for strangers, in the place of the one that can do everything, and what is public of the keyring.
+  // gpg uses the directory of the sockets only if nobody but its owner may enter it; so bwrap makes it, since they are
+  // their owner's alone.
   gpgAgent: {
-    mounts+: [readOnly('${XDG_RUNTIME_DIR}/gnupg')] + [
+    mounts+: [
+      readOnly(directory + '/S.gpg-agent.extra', directory + '/S.gpg-agent')
+      for directory in ['${XDG_RUNTIME_DIR}/gnupg', '${HOME}/.gnupg', '${GNUPGHOME}']
+    ] + [
       readOnly(home + '/' + name)
       for home in ['${HOME}/.gnupg', '${GNUPGHOME}']
       for name in [
-        'S.gpg-agent',
-        'common.conf',
         'gpg.conf',
-        'public-keys.d',
         'pubring.gpg',
         'pubring.kbx',
         'trustdb.gpg',
@@ -86,7 +87,7 @@ local bundle = '/etc/ssl/certs/ca-certificates.crt';
   // PulseAudio, PipeWire, ALSA.
   audio: runtimeDirectory {
     mounts+: [
-      readOnly('${XDG_RUNTIME_DIR}/pulse'),
+      readOnly('${XDG_RUNTIME_DIR}/pulse/native'),
       readOnly('${XDG_RUNTIME_DIR}/pipewire-0'),
       readOnly('${HOME}/.config/pulse/cookie'),
       readOnly('${XDG_CONFIG_HOME}/pulse/cookie'),
