@@ -11,6 +11,7 @@ import shutil
 import socket
 import ssl
 import stat
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -61,13 +62,17 @@ def manifest(*presets: str, fields: str = HIDDEN) -> str:
 
 
 def on_host(magpkg: Magpkg, *changes: str) -> Magpkg:
-    """magpkg on a host whose /etc, /run and /dev hold next to nothing but what bwrap's options in `changes` put there.
+    """magpkg on a host whose /etc, /run, /dev and /tmp hold next to nothing but what bwrap's options in `changes` put
+    there, and what magpkg itself needs.
 
     The venv is made before, so that it needs no network there.
     """
     magpkg.venv(manifest(), "true").checked()
     rights = ["--cap-add", "ALL"] if os.getuid() == 0 else []
-    bare = ["--dev-bind", "/", "/", "--tmpfs", "/etc", "--tmpfs", "/run", "--dev", "/dev"]
+    bare = ["--dev-bind", "/", "/", "--tmpfs", "/etc", "--tmpfs", "/run", "--dev", "/dev", "--tmpfs", "/tmp"]
+    needed = [magpkg.store, magpkg.home, magpkg.directory, sys.prefix, *sys.path]
+    for path in (path for path in needed if os.path.isdir(path)):
+        bare += ["--bind", path, path]
     return replace(magpkg, python=("bwrap", *rights, *bare, *changes, "--", *magpkg.python))
 
 
@@ -249,11 +254,8 @@ def test_x11(magpkg: Magpkg, session: pathlib.Path) -> None:
     cookie.write_text("secret")
     path = pathlib.Path("/tmp/.X11-unix/X7")
     env = {"DISPLAY": ":7", "XAUTHORITY": str(cookie)}
-    # All of /tmp but the directory of the sockets, which bwrap would otherwise make in the real one.
-    others = [f"/tmp/{name}" for name in os.listdir("/tmp") if name != path.parent.name]
-    shown = [word for other in others for word in ("--bind-try", other, other)]
     with listening(session / "x" / path.name):
-        host = on_host(magpkg, "--tmpfs", "/tmp", *shown, "--bind", str(session / "x"), str(path.parent))
+        host = on_host(magpkg, "--bind", str(session), str(session), "--bind", str(session / "x"), str(path.parent))
         assert reached(host, manifest("x11"), [path], env) == ["X7"]
         script = "echo $DISPLAY; cat $XAUTHORITY"
         assert inside(host, manifest("x11"), script, env) == [":7", "secret"]
