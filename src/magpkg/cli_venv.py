@@ -46,6 +46,8 @@ def venv(
     or above it. The exit status is the command's; 125 says that magpkg itself failed.
     """
     from magpkg.hostfiles import RecordingFiles
+    from magpkg.mount import host_variables
+    from magpkg.state import make_state, state_directory
     from magpkg.transport import Transport
     from magpkg.user import current_user, user_mounts
     from magpkg.venv import Host, check_command, draw, ensure, find_shell
@@ -57,10 +59,12 @@ def venv(
     manifest = replace(manifest, env_set=(*own_variables(evaluated.name), *manifest.env_set))
     manifest = overrides.applied(manifest, directory)
     bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
-    host = Host(environment, directory, bwrap, jobs or len(os.sched_getaffinity(0)))
+    state = state_directory(store, evaluated.directory)
+    host = Host(environment, directory, bwrap, jobs or len(os.sched_getaffinity(0)), state)
     transport = Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))
     path, held = ensure(manifest, store, host, transport, speaker(quiet=quiet), status_line(quiet=quiet))
     store.note_origin(os.path.basename(path), evaluated.origin)
+    make_state(state, manifest.mounts)
     files = RecordingFiles(path)
     shown = user_mounts(current_user(environment), store, f"{path}/rootfs") if manifest.mount_defaults else []
     sandbox, view = draw(manifest, f"{path}/rootfs", host, files, shown, overrides.chdir)
@@ -71,7 +75,8 @@ def venv(
         say(sandbox.shown_command(bwrap, words))
     elif not given.external and not given.top_level:
         kept = Plan(bwrap, path, sandbox.directory, shell, sandbox.options, manifest.env_keep, manifest.env_set)
-        _keep_plan(store, kept, command, evaluated.sources, answers)
+        variables = {name: environment.get(name, "") for name in host_variables(manifest.mounts)}
+        _keep_plan(store, kept, command, evaluated.sources, variables, answers)
     check_command(view, sandbox, words)
     try:
         status = launch.run(bwrap, sandbox.arguments(), words, held)
@@ -84,13 +89,21 @@ def venv(
     return status
 
 
-def _keep_plan(store: Store, kept: Plan, command: tuple[str, ...], sources: "Sources", answers: list[Answer]) -> None:
+def _keep_plan(
+    store: Store,
+    kept: Plan,
+    command: tuple[str, ...],
+    sources: "Sources",
+    variables: dict[str, str],
+    answers: list[Answer],
+) -> None:
     """Let the next launch of this kind go the short way, see `magpkg.start`."""
     arguments, after = split_command(sys.argv[1:])
     if tuple(after) != command:
         return  # the command was given without `--`: nothing tells where the options end but reading them
     key = make_key(arguments, os.environ)
     try:
-        save(plan_path(store.root, key), key, kept, sources.read_files, sources.absent, answers, time.time_ns())
+        path = plan_path(store.root, key)
+        save(path, key, kept, sources.read_files, sources.absent, variables, answers, time.time_ns())
     except OSError as error:
         say(f"warning: the next launch will be as slow as this one: {error.filename}: {error.strerror}")

@@ -65,6 +65,7 @@ def kinds(store: Store) -> list[KindRecord]:
         "venvs": store.venv_directory,
         "suites": store.suite_directory,
         "cached launches": f"{store.root}/eval",
+        "state": f"{store.root}/state",
         "damaged": store.damaged_directory,
         "work in progress": store.tmp_directory,
     }

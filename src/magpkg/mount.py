@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from magpkg.errors import MagpkgError
@@ -14,9 +14,25 @@ BIND_TYPES = ("bind", "ro-bind", "dev-bind")
 OWN_TYPES = ("tmpfs", "proc", "dev")
 """Mounts that need no source."""
 
-VARIABLES = ("PWD", "HOME", "USER")
+HOST_VARIABLES = (
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
+    "WAYLAND_DISPLAY",
+    "XAUTHORITY",
+    "SSH_AUTH_SOCK",
+    "GNUPGHOME",
+    "GIT_CONFIG_GLOBAL",
+    "SSL_CERT_FILE",
+)
+"""Variables in which the host says where something of the user's session is."""
+
+VARIABLES = ("PWD", "HOME", "USER", "STATE", *HOST_VARIABLES)
+"""All variables that paths may name. STATE is no variable of the environment, but the project's place in the store."""
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
+_LEADING = re.compile(rf"\$\{{({'|'.join(name for name in VARIABLES if name != 'USER')})\}}")
+# A single name: what a command writes into one such directory must not lead the next launch's mount elsewhere.
+_STATE_PATH = re.compile(r"\$\{STATE\}/(?!\.\Z)[^/$]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,28 +86,40 @@ def read_mount(value: object, where: str) -> Mount:
     return Mount(kind, source, target, optional, where)
 
 
-def merge_mounts(mounts: tuple[Mount, ...], *, defaults: bool) -> tuple[Mount, ...]:
-    """The built-in mounts, where wanted, then the manifest's; before all, a tmpfs on /tmp where none of them is there.
+def merge_mounts(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
+    """The mounts that are to be made; before all, a tmpfs on /tmp where none of them is there.
 
     Where two mounts have one target the later replaces the earlier and stands in the later's place. Targets must
     have been expanded.
     """
     merged: dict[str, Mount] = {}
-    for mount in (DEFAULT_MOUNTS if defaults else ()) + mounts:
+    for mount in mounts:
         merged.pop(mount.target, None)
         merged[mount.target] = mount
     scratch = () if SCRATCH_MOUNT.target in merged else (SCRATCH_MOUNT,)
     return (*scratch, *merged.values())  # first, so that it hides no mount that lies below it
 
 
-def unset_variable(mount: Mount, variables: Mapping[str, str]) -> str | None:
-    """The first variable in the mount's paths that has no value, or None."""
-    names = [match.group(1) for match in _VARIABLE.finditer(mount.source + mount.target)]
-    return next((name for name in names if not variables.get(name)), None)
+def host_variables(mounts: Iterable[Mount]) -> tuple[str, ...]:
+    """Those of HOST_VARIABLES that the mounts name."""
+    paths = "".join(mount.source + mount.target for mount in mounts)
+    return tuple(name for name in HOST_VARIABLES if f"${{{name}}}" in paths)
+
+
+def expand_mounts(mounts: Iterable[Mount], variables: Mapping[str, str]) -> list[Mount]:
+    """The mounts with their variables replaced; an optional one whose variable is not set, or no path, is left out."""
+    expanded = []
+    for mount in mounts:
+        try:
+            expanded.append(expand_mount(mount, variables))
+        except MagpkgError:
+            if not mount.optional:
+                raise
+    return expanded
 
 
 def expand_mount(mount: Mount, variables: Mapping[str, str]) -> Mount:
-    """The mount with `${PWD}`, `${HOME}` and `${USER}` in its source and target replaced, both made plain paths."""
+    """The mount with the variables in its source and target replaced, both made plain paths."""
     source = _expand(mount.source, variables, f"{mount.where}.source") if mount.source else ""
     return replace(mount, source=source, target=_expand(mount.target, variables, f"{mount.where}.target"))
 
@@ -122,8 +150,10 @@ def _read_path(value: object, where: str) -> str:
         if match.group(1) not in VARIABLES or not match.group(0).endswith("}"):
             known = ", ".join(f"${{{name}}}" for name in VARIABLES)
             raise MagpkgError(f"{where}: unknown variable {shown(match.group(0))}", f"known: {known}")
-    if not path.startswith("/") and not re.match(r"\$\{(PWD|HOME)\}", path):
+    if not path.startswith("/") and not _LEADING.match(path):
         raise MagpkgError(f"{where}: must be an absolute path, got {shown(path)}")
+    if "${STATE}" in path and not _STATE_PATH.match(path):
+        raise MagpkgError(f"{where}: must be ${{STATE}}/NAME, got {shown(path)}")
     if ".." in path.split("/"):
         raise MagpkgError(f"{where}: must not contain .., got {shown(path)}")
     return path

@@ -14,10 +14,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_FORMAT = "magpkg plan 1"
+_FORMAT = "magpkg plan 2"
 # A file that changed so shortly before it was read may change again within one tick of its file system's clock.
 _SETTLED_NANOSECONDS = 50_000_000
-_VARIABLES = ("PWD", "HOME", "USER", "PATH")  # what of the host's environment a plan depends on, beside what it keeps
+_VARIABLES = (
+    "PWD",
+    "HOME",
+    "USER",
+    "PATH",
+)  # what of the host's environment a plan depends on, beside those that it names
 
 
 class Plan:
@@ -70,13 +75,15 @@ def identity(path: str) -> str:
     return f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
-def load(path: str, key: "Sequence[str]") -> Plan | None:
+def load(path: str, key: "Sequence[str]", environment: "Mapping[str, str]") -> Plan | None:
     """The plan at `path`, if it is there, is named `key`, and everything that it was made from is unchanged."""
     try:
         with open(path, "rb") as file:
             sections = _unpacked(file.read())
-        found, inputs, absent, answers, fixed, options, keep, assigned = sections
+        found, inputs, absent, variables, answers, fixed, options, keep, assigned = sections
         if found != list(key) or any(os.path.lexists(missing) for missing in absent):
+            return None
+        if any(environment.get(name, "") != value for name, value in _pairs(variables)):
             return None
         if any(identity(name) != known for name, known in _pairs(inputs)):
             return None
@@ -95,12 +102,14 @@ def save(
     plan: Plan,
     inputs: "Mapping[str, str]",
     absent: "Iterable[str]",
+    variables: "Mapping[str, str]",
     answers: "Iterable[Answer]",
     now: int,
 ) -> None:
     """Keep a plan, unless one of its inputs was changed so shortly before `now` (nanoseconds) that its identity lags.
 
-    `inputs` gives the identity of each file read, taken before it was read.
+    `inputs` gives the identity of each file read, taken before it was read; `variables` what of the environment went
+    into the mounts, empty where it was not set.
     """
     if any(now - int(known.split()[4]) < _SETTLED_NANOSECONDS for known in inputs.values()):
         return
@@ -109,6 +118,7 @@ def save(
         key,
         [text for pair in every.items() for text in pair],
         list(absent),
+        [text for pair in variables.items() for text in pair],
         [text for answer in answers for text in answer],
         [plan.bwrap, plan.venv, plan.directory, plan.shell],
         plan.options,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from magpkg.environment import bwrap_arguments
 from magpkg.errors import MagpkgError
 from magpkg.hostfiles import DIRECTORY, FILE, MISSING, SYMLINK, UNKNOWN
-from magpkg.mount import Mount, merge_mounts
+from magpkg.mount import DEFAULT_MOUNTS, Mount, merge_mounts
 from magpkg.view import Files, View
 
 ARGUMENTS_MAX = 9000
@@ -57,25 +57,25 @@ class Sandbox:
 def place_mounts(rootfs: str, mounts: Sequence[Mount], files: Files, *, defaults: bool) -> View:
     """The view of `rootfs` with the wanted mounts, each target resolved to where it really lies.
 
-    Optional mounts whose source is missing are left out; any other missing source is an error that names the mount.
+    Optional mounts whose source is missing, or where the user may not look, are left out as if they had not been
+    listed; any other missing source is an error that names the mount.
     """
     view = View(rootfs, files)
-    wanted = [mount for mount in merge_mounts(tuple(mounts), defaults=defaults) if _is_wanted(mount, files)]
+    listed = (*(DEFAULT_MOUNTS if defaults else ()), *mounts)
+    wanted = merge_mounts(mount for mount in listed if not _left_out(mount, files))
     # Placing looks at all earlier mounts for each: what cannot be drawn is not placed first.
     if sum(3 if mount.is_bind else 2 for mount in wanted) > ARGUMENTS_MAX:
         raise _too_many(len(wanted))
     for mount in wanted:
+        if mount.is_bind and files.kind(mount.source, follow=True) == MISSING:
+            hint = "create it, or mark the mount optional: true"
+            raise MagpkgError(f"{_where(mount)}.source: {mount.source} does not exist on this host", hint)
         view.mounts.append(_placed(mount, view, files, _where(mount)))
     return view
 
 
-def _is_wanted(mount: Mount, files: Files) -> bool:
-    if not mount.is_bind or files.kind(mount.source, follow=True) != MISSING:
-        return True
-    if mount.optional:
-        return False
-    hint = "create it, or mark the mount optional: true"
-    raise MagpkgError(f"{_where(mount)}.source: {mount.source} does not exist on this host", hint)
+def _left_out(mount: Mount, files: Files) -> bool:
+    return mount.optional and mount.is_bind and files.kind(mount.source, follow=True) in (MISSING, UNKNOWN)
 
 
 def _where(mount: Mount) -> str:

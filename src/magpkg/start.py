@@ -42,7 +42,7 @@ def _launched(arguments: "Sequence[str]", environment: "Mapping[str, str]") -> i
         key = make_key(options, environment)
     except OSError:
         return None
-    plan = load(plan_path(root, key), key)
+    plan = load(plan_path(root, key), key, environment)
     if plan is None:
         return None
     values = sandbox_environment(plan.keep, plan.assigned, environment)

@@ -12,7 +12,7 @@ from magpkg.fsentry import ENTRIES, keep_entries
 from magpkg.hostfiles import MISSING, HostFiles
 from magpkg.lock import hold
 from magpkg.manifest import Manifest, venv_hash
-from magpkg.mount import VARIABLES, Mount, expand_mount, unset_variable
+from magpkg.mount import VARIABLES, Mount, expand_mounts
 from magpkg.package import Package
 from magpkg.store import Store
 from magpkg.view import NOT_EXECUTABLE, Files, View
@@ -23,12 +23,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What of this machine a venv is made with and entered from."""
+    """What of this machine a venv is made with and entered from; `state` is the project's place for what is to stay."""
 
     environment: Mapping[str, str]
     directory: str
     bwrap: str
     jobs: int
+    state: str = ""
+
+    def variables(self) -> dict[str, str]:
+        """What the variables in the paths of mounts stand for; empty where that is not set."""
+        known = {name: self.environment.get(name, "") for name in VARIABLES}
+        return known | {"PWD": self.directory, "STATE": self.state}
 
 
 def ensure(
@@ -109,7 +115,7 @@ def draw(
 
     `own_mounts` come before the manifest's, which may replace them; `start` is the directory to start in.
     """
-    mounts = [*own_mounts, *expand_mounts(manifest.mounts, host)]
+    mounts = [*own_mounts, *expand_mounts(manifest.mounts, host.variables())]
     view = sandbox.place_mounts(rootfs, mounts, files, defaults=manifest.mount_defaults)
     environment = sandbox_environment(manifest.env_keep, manifest.env_set, host.environment)
     if start is None:
@@ -118,13 +124,6 @@ def draw(
         directory = sandbox.chosen_directory(view, start)
     isolation = [f"--unshare-{name}" for name in manifest.unshare]
     return sandbox.draw(view, rootfs, files, environment, directory, isolation), view
-
-
-def expand_mounts(mounts: Sequence[Mount], host: Host) -> list[Mount]:
-    """The mounts with their variables replaced; an optional one whose variable is not set is left out."""
-    variables = {name: host.environment.get(name, "") for name in VARIABLES} | {"PWD": host.directory}
-    wanted = [mount for mount in mounts if not (mount.optional and unset_variable(mount, variables))]
-    return [expand_mount(mount, variables) for mount in wanted]
 
 
 def find_shell(view: View, drawn: sandbox.Sandbox) -> str:

@@ -35,7 +35,7 @@ ROWS = (
     ("cli_version",),
     ("diagram", "options", "terminal"),
     ("completion", "manual"),
-    ("difference", "image", "locking", "skeleton", "user", "venv", "verify"),
+    ("difference", "image", "locking", "skeleton", "state", "user", "venv", "verify"),
     ("cleanup", "realise", "suite", "tarball"),
     ("build", "inventory", "layer", "model", "revision", "storage"),
     ("fetch", "index", "places", "release", "resolve", "rootfs", "signature"),

@@ -7,7 +7,7 @@ import pytest
 from magpkg.errors import MagpkgError
 from magpkg.fsentry import FsEntry
 from magpkg.manifest import Manifest, read_manifest, venv_hash
-from magpkg.mount import Mount
+from magpkg.mount import VARIABLES, Mount
 from magpkg.package import PackageGraph, runtime_closure
 from tests.support import package
 
@@ -70,7 +70,11 @@ BAD: list[tuple[dict[str, Any], str, str | None]] = [
     ({"mounts": ["/a", "etc"]}, 'venv.mounts[1]: must be an absolute path, got "etc"', None),
     ({"mounts": ["/a/../b"]}, 'venv.mounts[0]: must not contain .., got "/a/../b"', None),
     ({"mounts": [""]}, "venv.mounts[0]: must not be empty", None),
-    ({"mounts": ["${CWD}"]}, 'venv.mounts[0]: unknown variable "${CWD}"', "known: ${PWD}, ${HOME}, ${USER}"),
+    (
+        {"mounts": ["${CWD}"]},
+        'venv.mounts[0]: unknown variable "${CWD}"',
+        "known: " + ", ".join(f"${{{name}}}" for name in VARIABLES),
+    ),
     ({"mounts": ["${HOME"]}, 'venv.mounts[0]: unknown variable "${HOME"', None),
     ({"mounts": ["${USER}/x"]}, 'venv.mounts[0]: must be an absolute path, got "${USER}/x"', None),
     (mount(source="/a", target="etc"), 'venv.mounts[0].target: must be an absolute path, got "etc"', None),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from magpkg.errors import MagpkgError
-from magpkg.mount import Mount
+from magpkg.mount import DEFAULT_MOUNTS, Mount
 from magpkg.sandbox import ARGUMENTS_MAX, draw, place_mounts, starting_directory
 from tests.support import GOLDEN, DictFiles
 
@@ -118,6 +118,17 @@ def test_a_mount_that_cannot_be(mount: Mount, message: str) -> None:
     with pytest.raises(MagpkgError) as caught:
         place_mounts(ROOT, [mount], FILES, defaults=False)
     assert caught.value.message == message
+
+
+def test_an_optional_mount_that_cannot_be_made_replaces_none() -> None:
+    mounts = [bind("/opt/x", "/data/file", "ro-bind"), bind("/opt/x", "/nowhere", optional=True)]
+    view = place_mounts(ROOT, mounts, FILES, defaults=False)
+    assert [(mount.source, mount.target) for mount in view.mounts] == [("", "/tmp"), ("/data/file", "/opt/x")]
+
+
+def test_built_in_mounts_come_first() -> None:
+    view = place_mounts(ROOT, [bind("/home")], FILES, defaults=True)
+    assert [mount.target for mount in view.mounts] == [*(mount.target for mount in DEFAULT_MOUNTS), "/home"]
 
 
 def test_a_target_missing_in_a_read_only_mount_is_an_error_before_bwrap_fails() -> None:

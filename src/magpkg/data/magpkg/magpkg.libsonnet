@@ -28,4 +28,7 @@
   // beside(std.thisFile, path) is the path of a file that lies beside the Jsonnet file that says so, for `urls`.
   beside(file, path)::
     std.join('/', std.split(file, '/')[:std.length(std.findSubstr('/', file))] + [path]),
+
+  // Presets that take what the host has of something: { packages: [...] } + magpkg.host.sshAgent
+  host:: import 'magpkg/host.libsonnet',
 }
