@@ -1,0 +1,96 @@
+"""The pages that are read from top to bottom, run: what one block leaves, the next one finds.
+
+A part of a page, from one `##` heading to the next, is one session in one directory. The tutorial is a single session and
+has a store of its own, since it looks at it. Blocks are as in `test_docs`, and also
+
+    ... data file=NAME    a file that is no manifest; every `file=` may lie in a directory
+    text output           all that the block before it prints, errors included; lines that tell what is fetched and made
+                          are for the reader only
+    text output about     the same but for numbers and words that have one; a line `...` stands for any lines
+"""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.integration.test_docs import REPOSITORY, SCRIPTS, SESSIONS, TIMEOUT, Block, read_blocks
+from tests.sessions import as_ordinary_user, is_like, lasting
+
+PLACE = "/home/me"
+IDENTITY = {
+    f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "Me"), ("EMAIL", "me@x"))
+}
+
+
+@dataclass(frozen=True)
+class Session:
+    """Blocks that are run in one directory, whose name the page shows below `PLACE`."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+
+def read_sessions(document: Path) -> Iterator[Session]:
+    lines = document.read_text(encoding="utf-8").splitlines()
+    heads = [(number, line[3:]) for number, line in enumerate(lines, 1) if line.startswith("## ")]
+    blocks = list(read_blocks(document))
+    if document.name == "tutorial.md":
+        heads = [(0, "notes")]
+    for (start, title), (end, _) in pairwise([*heads, (len(lines) + 1, "")]):
+        mine = tuple(block for block in blocks if start < block.line < end)
+        if mine:
+            yield Session(title, mine)
+
+
+ALL = [session for name in SESSIONS for session in read_sessions(REPOSITORY / "docs" / name)]
+
+
+@pytest.fixture
+def environment(tmp_path: Path, shared_store: str) -> dict[str, str]:
+    (tmp_path / "home").mkdir()
+    own = {"HOME": str(tmp_path / "home"), "MAGPKG_STORE": shared_store, "TERM": "dumb"}
+    return os.environ | {"PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"} | IDENTITY | own
+
+
+@pytest.mark.parametrize("session", ALL, ids=[session.title for session in ALL])
+def test_session(session: Session, tmp_path: Path, environment: dict[str, str]) -> None:
+    project = tmp_path / session.title.split()[0].lower()
+    project.mkdir()
+    if session.blocks[0].document.name == "tutorial.md":
+        environment["MAGPKG_STORE"] = str(tmp_path / "store")
+    for block, following in zip(session.blocks, [*session.blocks[1:], None], strict=True):
+        if block.file is not None:
+            (project / block.file).parent.mkdir(parents=True, exist_ok=True)
+            (project / block.file).write_text(block.text, encoding="utf-8")
+        if "locked" in block.words:
+            printed(["magpkg", "lock", "-q"], project, environment)
+        if block.is_run:
+            output = printed(["bash", "-euo", "pipefail", "-c", block.text], project, environment)
+            if following is not None and "output" in following.words:
+                compare(following, output.replace(str(tmp_path), PLACE))
+
+
+def printed(words: list[str], project: Path, environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        [*as_ordinary_user(), *words],
+        cwd=project,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == 0, f"{words[-1]}\nexit status {done.returncode}\n{done.stdout}"
+    return done.stdout
+
+
+def compare(shown: Block, output: str) -> None:
+    same = is_like(shown.text, output) if "about" in shown.words else lasting(shown.text) == lasting(output)
+    assert same, f"line {shown.line} shows\n{shown.text}\nand this is\n{output}"
