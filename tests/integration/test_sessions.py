@@ -1,7 +1,7 @@
 """The pages that are read from top to bottom, run: what one block leaves, the next one finds.
 
-A part of a page, from one `##` heading to the next, is one session in one directory. The tutorial is a single session and
-has a store of its own, since it looks at it. Blocks are as in `test_docs`, and also
+A part of a page, from one `##` heading to the next, is one session in one directory. The tutorial is a single one, in
+a store of its own, since it looks at that. Blocks are as in `test_docs`, and also
 
     ... data file=NAME    a file that is no manifest; every `file=` may lie in a directory
     text output           all that the block before it prints, errors included; lines that tell what is fetched and made
