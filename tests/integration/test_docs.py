@@ -33,7 +33,7 @@ DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((
 SCRIPTS = sysconfig.get_path("scripts")
 TIMEOUT = 900
 
-SESSIONS = ("tutorial.md", "cookbook.md")
+SESSIONS = ("tutorial.md", "cookbook.md", "coming-from.md")
 MANIFEST_LANGUAGES = ("jsonnet", "json", "yaml")
 PROJECT_FILES = {"Makefile": "test:\n\t@echo tested\n"}
 SETS_UP = "python3 -m venv"
