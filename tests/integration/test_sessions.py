@@ -91,6 +91,23 @@ def test_a_window_opens_on_a_display_of_the_host(tmp_path: Path, environment: di
     assert output == "shown\n"
 
 
+def test_a_database_ends_with_its_command(tmp_path: Path, environment: dict[str, str]) -> None:
+    prepare("PostgreSQL for tests", tmp_path)
+    script = "magpkg lock -q; magpkg venv -q -- sh ./with-database sh -c 'psql -Atc \"select 42\"; kill -9 $$'; echo $?"
+    output = printed(["bash", "-c", script], tmp_path, environment)
+    assert output == "42\n137\n"
+    mark = f"MAGPKG_VENV={tmp_path.name}"
+    assert [path for path in Path("/proc").glob("[0-9]*/environ") if mark in variables(path)] == []
+
+
+def variables(path: Path) -> list[str]:
+    """The environment of a process, as far as it is there and may be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").split("\0")
+    except OSError:
+        return []
+
+
 def test_the_job(tmp_path: Path, environment: dict[str, str]) -> None:
     """The job's own steps, on a machine that has nothing, and on one that has what the job caches."""
     prepare("CI job", tmp_path)
@@ -111,6 +128,10 @@ def test_the_job(tmp_path: Path, environment: dict[str, str]) -> None:
                 ["bash", "-c", command.replace("magpkg venv", f"magpkg venv{offline}")], tmp_path, environment
             )
         assert output.endswith("tested\n")
+    # The whole store, by an archive that keeps permissions.
+    environment["HOME"] = str(tmp_path / "third")
+    script = "mkdir $HOME && tar cf - -C $HOME/../first .magpkg | tar xpf - -C $HOME && magpkg verify"
+    printed(["bash", "-euo", "pipefail", "-c", script], tmp_path, environment)
 
 
 def test_the_devcontainer(tmp_path: Path, environment: dict[str, str]) -> None:
