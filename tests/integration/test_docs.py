@@ -11,7 +11,8 @@ What a fenced block is shows in its info string, which readers of the rendered p
     text output        what the bash block before it prints, to the letter
     json output        what a command prints, in form
 
-The project of a block holds the files that the same document gave before it, and `PROJECT_FILES`.
+The project of a block holds the files that the same document gave before it, and `PROJECT_FILES`. `test_sessions` runs
+the pages in `SESSIONS`, each part as one session.
 """
 
 import json
@@ -32,6 +33,7 @@ DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((
 SCRIPTS = sysconfig.get_path("scripts")
 TIMEOUT = 900
 
+SESSIONS = ("tutorial.md", "cookbook.md", "coming-from.md")
 MANIFEST_LANGUAGES = ("jsonnet", "json", "yaml")
 PROJECT_FILES = {"Makefile": "test:\n\t@echo tested\n"}
 SETS_UP = "python3 -m venv"
@@ -86,7 +88,7 @@ class Block:
 
     @property
     def is_manifest(self) -> bool:
-        return self.language in MANIFEST_LANGUAGES and not {"fragment", "output"} & set(self.words)
+        return self.language in MANIFEST_LANGUAGES and not {"fragment", "output", "data"} & set(self.words)
 
     @property
     def is_run(self) -> bool:
@@ -109,6 +111,7 @@ def read_blocks(document: Path) -> Iterator[Block]:
 
 BLOCKS = [block for document in DOCUMENTS for block in read_blocks(document)]
 BLOCKS.append(Block(REPOSITORY, 0, "", (), ""))  # so that each block has one that follows
+ALONE = [block for block in BLOCKS if block.document.name not in SESSIONS]
 SETUP_BLOCKS = [block for block in BLOCKS if block.document.name == "README.md" and SETS_UP in block.text]
 
 
@@ -178,7 +181,7 @@ def places(project: Path, store: Path) -> dict[str, str]:
     return {"HOME": str(project.parent / "home"), "MAGPKG_STORE": str(store), "TERM": "dumb"}
 
 
-@each([block for block in BLOCKS if block.is_run and block.document.name != "CONTRIBUTING.md"])
+@each([block for block in ALONE if block.is_run and block.document.name != "CONTRIBUTING.md"])
 def test_command(block: Block, project: Path, store: Path) -> None:
     fill(project, block)
     done = run(["bash", "-euo", "pipefail", "-c", block.text], project, **places(project, store))
@@ -194,7 +197,7 @@ def test_command_is_well_formed(block: Block, tmp_path: Path) -> None:
         assert re.match(r"# not run: \S", block.text), "say why"
 
 
-@each([block for block in BLOCKS if block.is_manifest])
+@each([block for block in ALONE if block.is_manifest])
 def test_manifest(block: Block, project: Path, store: Path) -> None:
     fill(project, block)
     assert block.file is not None
@@ -204,7 +207,7 @@ def test_manifest(block: Block, project: Path, store: Path) -> None:
     run(["magpkg", "venv", "-q", "-f", block.file, "--", "true"], project, **places(project, store))
 
 
-@each([block for block in BLOCKS if block.language == "jsonnet" and "fragment" in block.words])
+@each([block for block in ALONE if block.language == "jsonnet" and "fragment" in block.words])
 def test_fragment(block: Block, project: Path, store: Path) -> None:
     text = FRAGMENT.format(block.text)
     run(["magpkg", "venv", "-q", "-e", text, "--", "true"], project, **places(project, store))
