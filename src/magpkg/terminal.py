@@ -32,7 +32,7 @@ def show_lock(path: str, old: "Lock | None", new: "Lock") -> None:
     if old is not None:
         for line in changes(old.pins, new.pins):
             click.echo(line)
-    say(f"{path}: {len(new.pins)} packages for {len(new.names)} names")
+    say(f"{path}: {len(new.pins)} packages for {len(new.names)} name{'s' if len(new.names) != 1 else ''}")
 
 
 def fail(error: MagpkgError, status: int, *, debug: bool = False) -> int:
