@@ -21,10 +21,12 @@ OWN_FAILURE = 125
 
 INTERRUPTED = 130
 
-_MAKING = ("venv", "fetch", "build")
+_MAKING = ("venv", "shim", "fetch", "build")
 
 _COMMANDS = {
     "venv": "magpkg.cli_venv:venv",
+    "shim": "magpkg.cli_shim:shim",
+    "hook": "magpkg.cli_shim:hook",
     "fetch": "magpkg.cli_fetch:fetch",
     "build": "magpkg.cli_build:build",
     "lock": "magpkg.cli_lock:lock",
