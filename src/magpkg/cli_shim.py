@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from magpkg import options, shim as shims
+from magpkg import options
+from magpkg import shim as shims
 from magpkg.entry import enter
 from magpkg.errors import MagpkgError
 from magpkg.terminal import say
@@ -63,7 +64,7 @@ def shim(
     if offered is not None:
         shims.write(offered, texts)
         shims.withdraw(offered, place)
-    entry.keep_plan(["venv", *words])
+    entry.keep_plan(["venv", *words], {**os.environ, "PWD": here})  # a shell, such as the shim is, sets PWD right
     if not quiet:
         say(f"wrote {', '.join(sorted(texts))} into {place}")
 

@@ -1,5 +1,6 @@
 """`magpkg venv`."""
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ def venv(
         say(entry.sandbox.shown_command(entry.bwrap, words))
     # Without `--` nothing tells where the options end but reading them; and outside arguments may be secrets.
     elif tuple(after) == command and not given.external and not given.top_level:
-        entry.keep_plan(arguments)
+        entry.keep_plan(arguments, os.environ)
     check_command(entry.view, entry.sandbox, words)
     status = launch.run(entry.bwrap, entry.sandbox.arguments(), words, entry.held)
     stamp(entry.held)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -36,12 +36,12 @@ class Entry:
     shell: str
     answers: Sequence[Answer]
 
-    def keep_plan(self, arguments: Sequence[str]) -> None:
+    def keep_plan(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         """Let the next launch with these arguments go the short way, see `magpkg.start`."""
         sandbox, manifest, sources = self.sandbox, self.manifest, self.evaluated.sources
         assigned = manifest.env_set
         plan = Plan(self.bwrap, self.path, sandbox.directory, self.shell, sandbox.options, manifest.env_keep, assigned)
-        key = make_key(arguments, os.environ)
+        key = make_key(arguments, environment)
         path = plan_path(self.store.root, key)
         try:
             save(path, key, plan, sources.read_files, sources.absent, self.answers, time.time_ns())

@@ -45,11 +45,11 @@ def launcher(magpkg: Sequence[str], options: Sequence[str], command: str, store:
         lines.append(f'[ "$MAGPKG_STORE" ] || export MAGPKG_STORE={shlex.quote(store)}')
     if machine in _SYSTEM_CALLS and os.access(_PERL, os.X_OK):
         lines += [
-            f"if [ -t 0 ] || [ -t 1 ] || [ -t 2 ] || ! [ -r {shlex.quote(short)} ]; then exec \"$@\"; fi",
-            f"{_PLAIN_PERL} exec {_PERL} -C0 {shlex.quote(short)} {_SYSTEM_CALLS[machine]} \"$@\"",
+            f'if [ -t 0 ] || [ -t 1 ] || [ -t 2 ] || ! [ -r {shlex.quote(short)} ]; then exec "$@"; fi',
+            f'{_PLAIN_PERL} exec {_PERL} -C0 {shlex.quote(short)} {_SYSTEM_CALLS[machine]} "$@"',
         ]
     else:
-        lines.append("exec \"$@\"")
+        lines.append('exec "$@"')
     return _HEAD + "".join(f"{line}\n" for line in lines)
 
 
