@@ -38,6 +38,8 @@ SETS_UP = "python3 -m venv"
 PAGES = {
     "venv": "venv.md",
     "cleanup": "venv.md",
+    "shim": "shims.md",
+    "hook": "shims.md",
     "lock": "lock.md",
     "search": "lock.md",
     "fetch": "lock.md",

@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -95,7 +96,7 @@ def facts(magpkg: Magpkg, words: list[str], env: Mapping[str, str]) -> tuple[set
     ],
 )
 def test_a_command_cannot_tell_a_shim_from_magpkg_venv(
-    magpkg: Magpkg, fields: dict[str, object], env: dict[str, str]
+    magpkg: Magpkg, fields: dict[str, Any], env: dict[str, str]
 ) -> None:
     manifest = expression(**{"envKeep": ["KEPT"], **fields})
     shim = write(magpkg, "sh", manifest=manifest) / "sh"
@@ -105,7 +106,7 @@ def test_a_command_cannot_tell_a_shim_from_magpkg_venv(
     assert facts(magpkg, [str(shim)], env) == facts(magpkg, long, env)
 
 
-def test_no_value_can_be_read_from_a_command_line(magpkg: Magpkg) -> None:
+def test_no_value_of_a_shim_can_be_read_from_a_command_line(magpkg: Magpkg) -> None:
     shim = write(magpkg, "sh", manifest=expression(envSet={"TOKEN": "hush-set"}, envKeep=["KEPT"])) / "sh"
     program = "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null; echo; done; echo $KEPT $TOKEN"
     *processes, last = call(magpkg, shim, "-c", program, env={"KEPT": "hush-kept"}).checked().stdout.splitlines()
@@ -188,7 +189,7 @@ def start(magpkg: Magpkg, *words: str | pathlib.Path) -> "subprocess.Popen[str]"
 
 @pytest.mark.parametrize("fields", [{}, {"unshare": ["pid"]}])
 @pytest.mark.parametrize("name", ["TERM", "HUP", "INT", "USR1"])
-def test_a_signal_reaches_the_command(magpkg: Magpkg, name: str, fields: dict[str, object]) -> None:
+def test_a_signal_reaches_the_command(magpkg: Magpkg, name: str, fields: dict[str, Any]) -> None:
     shim = write(magpkg, "bash", manifest=expression(**fields)) / "bash"
     script = f"trap 'echo caught {name}; exit 3' {name}; echo ready; while :; do read -t 9 <> <(:); done"
     process = start(magpkg, shim, "-c", script)
@@ -201,7 +202,7 @@ def test_a_signal_reaches_the_command(magpkg: Magpkg, name: str, fields: dict[st
 
 
 @pytest.mark.parametrize("fields", [{}, {"unshare": ["pid"]}])
-def test_the_command_is_waited_for_after_bwraps_monitor_is_gone(magpkg: Magpkg, fields: dict[str, object]) -> None:
+def test_the_command_is_waited_for_after_bwraps_monitor_is_gone(magpkg: Magpkg, fields: dict[str, Any]) -> None:
     shim = write(magpkg, "bash", manifest=expression(**fields)) / "bash"
     process = start(magpkg, shim, "-c", "trap 'echo on; exit 4' USR1; echo ready; while :; do read -t 9 <> <(:); done")
     children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
@@ -305,6 +306,12 @@ def test_nothing_but_a_shim_is_written_over(magpkg: Magpkg) -> None:
         assert (done.status, f"{name}: is there already and is no shim" in done.stderr) == (1, True)
     assert (bin / "cat").read_text() == "#!/bin/sh\necho mine\n"
     assert sorted(path.name for path in bin.iterdir()) == ["cat", "ls", "sh"]
+
+
+def test_a_shim_is_its_owners_alone(magpkg: Magpkg) -> None:
+    shim = write(magpkg, "sh") / "sh"
+    assert oct(shim.stat().st_mode & 0o777) == "0o700"
+    assert oct(pathlib.Path(f"{magpkg.store}/shims{shim}").stat().st_mode & 0o777) == "0o700"
 
 
 @pytest.mark.parametrize("name", ["nosuch", "../sh", "", "-x", "a\nb"])

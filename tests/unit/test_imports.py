@@ -21,16 +21,18 @@ ROWS = (
         "cli_list",
         "cli_lock",
         "cli_search",
+        "cli_shim",
         "cli_show",
         "cli_tree",
         "cli_venv",
     ),
+    ("entry",),
     ("options", "terminal"),
     ("locking", "user", "venv"),
     ("cleanup", "realise", "suite"),
     ("build", "inventory"),
     ("fetch", "index", "release", "resolve", "rootfs", "signature"),
-    ("evaluate", "outline", "overrides", "sandbox", "transport", "wanted"),
+    ("evaluate", "outline", "overrides", "sandbox", "shim", "transport", "wanted"),
     ("debian", "manifest", "store", "view"),
     ("candidate", "sources"),
     ("alternatives", "archive", "fsentry", "lockfile", "mirror", "mount", "package", "partial", "tree"),
@@ -42,7 +44,7 @@ ROWS = (
     ("__init__",),
 )
 LEVEL = {name: level for level, names in enumerate(ROWS) for name in names}
-ONLY_THE_COMMAND_LINE = {"start", "options", "terminal", "__main__"} | {
+ONLY_THE_COMMAND_LINE = {"start", "entry", "options", "terminal", "__main__"} | {
     name for name in SOURCES if name.startswith("cli")
 }
 
