@@ -57,6 +57,8 @@ def check_name(command: str) -> None:
     """Raise MagpkgError for what cannot be the name of a shim."""
     if not command or "/" in command or command.startswith((".", "-")) or not command.isprintable():
         raise MagpkgError(f"{command}: a shim has the name of a command, not a path or an option")
+    if command == "bwrap":
+        raise MagpkgError("bwrap: can be no shim, since magpkg itself would find it in PATH and run for ever")
 
 
 def check_place(directory: str, commands: Sequence[str]) -> None:

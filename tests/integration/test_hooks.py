@@ -125,6 +125,25 @@ def test_the_store_is_named_to_the_letter(shell: str) -> None:
         assert "it'" in said.stdout
 
 
+@pytest.mark.parametrize("foreign", ["project", "store", None])
+def test_what_belongs_to_somebody_else_is_not_offered(tmp_path: pathlib.Path, foreign: str | None) -> None:
+    project, store = tmp_path / "project", tmp_path / "store"
+    places = {"project": project / PLACE, "store": pathlib.Path(f"{store}{project}", PLACE)}
+    for name, place in places.items():
+        place.parent.mkdir(parents=True)
+        if name != foreign:
+            place.mkdir()
+        elif os.getuid() == 0:
+            place.mkdir()
+            os.chown(place, 65534, 65534)
+        else:
+            place.symlink_to("/usr")
+    script = 'eval "$1"; _magpkg_hook; echo "$PATH"'
+    words = ["bash", "-c", script, "bash", hook("bash", str(store))]
+    path = subprocess.run(words, cwd=project, capture_output=True, text=True, check=True, timeout=TIMEOUT).stdout
+    assert (str(store) in path) == (foreign is None)
+
+
 def test_what_path_cannot_hold_is_not_offered(magpkg: Magpkg) -> None:
     write(magpkg, "a:b")
     assert not os.path.exists(f"{magpkg.store}/shims{magpkg.directory}/a:b")

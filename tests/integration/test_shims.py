@@ -314,7 +314,7 @@ def test_a_shim_is_its_owners_alone(magpkg: Magpkg) -> None:
     assert oct(pathlib.Path(f"{magpkg.store}/shims{shim}").stat().st_mode & 0o777) == "0o700"
 
 
-@pytest.mark.parametrize("name", ["nosuch", "../sh", "", "-x", "a\nb"])
+@pytest.mark.parametrize("name", ["nosuch", "bwrap", "../sh", "", "-x", "a\nb"])
 def test_a_command_that_is_not_there_is_named_and_nothing_is_written(magpkg: Magpkg, name: str) -> None:
     pathlib.Path(magpkg.directory, "magpkg.jsonnet").write_text(MANIFEST)
     done = magpkg.run("shim", "bin", "--", "sh", name)

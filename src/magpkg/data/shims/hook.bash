@@ -26,7 +26,7 @@ _magpkg_hook() {
         PATH=${offered:+$offered:}$kept
         _magpkg_offered=$offered
         for entry in ${offered:+"$offered"/*}; do
-            [[ -e $directory/.magpkg/bin/${entry##*/} ]] || command rm -f -- "$entry"
+            [[ -e $directory/.magpkg/bin/${entry##*/} ]] || /bin/rm -f -- "$entry"
         done
         hash -r
     fi

@@ -20,7 +20,7 @@ function _magpkg_hook --on-event fish_prompt
         set -gx PATH $offered $others
         set -g _magpkg_offered "$offered $others"
         for entry in $offered/*
-            test -e "$directory/.magpkg/bin/"(basename $entry); or command rm -f -- $entry
+            test -e "$directory/.magpkg/bin/"(basename $entry); or /bin/rm -f -- $entry
         end
     end
 end

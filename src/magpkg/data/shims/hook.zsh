@@ -15,7 +15,7 @@ _magpkg_hook() {
         path=($offered ${path:#${(b)shims}/*})
         typeset -g _magpkg_offered=$offered
         for entry in ${offered:+$offered/*(N:t)}; do
-            [[ -e $directory/.magpkg/bin/$entry ]] || command rm -f -- $offered/$entry
+            [[ -e $directory/.magpkg/bin/$entry ]] || /bin/rm -f -- $offered/$entry
         done
         rehash
     fi
