@@ -81,7 +81,15 @@ def test_the_first_call_elsewhere_is_magpkgs_and_the_second_is_short(magpkg: Mag
 
 def facts(magpkg: Magpkg, words: list[str], env: Mapping[str, str]) -> tuple[set[str], list[str]]:
     """The environment of a command, and the descriptors that it was given."""
-    found = call(magpkg, *words, "-c", "env -0; echo; ls -1 /proc/$$/fd; umask; cat /proc/$$/limits", env=env).checked()
+    words = ["sh", "-c", 'trap "" PIPE USR1; exec "$@"', "sh", *words]
+    found = call(
+        magpkg,
+        *words,
+        "-c",
+        "env -0; echo; ls -1 /proc/$$/fd; grep Sig[BIC] /proc/$$/status; umask; cat /proc/$$/limits",
+        env=env,
+    ).checked()
+    assert found.stderr == ""
     variables, _, rest = found.stdout.rpartition("\0")
     return set(variables.split("\0")), [line for line in rest.splitlines() if line]
 
@@ -131,6 +139,24 @@ def test_a_change_of_the_manifest_is_noticed(magpkg: Magpkg) -> None:
     manifest.write_text("{ packages: [] }")
     done = call(magpkg, shim, "-c", "true")
     assert (done.status, "sh: command not found in the venv" in done.stderr) == (127, True)
+
+
+def test_a_file_that_would_be_read_instead_is_noticed(magpkg: Magpkg) -> None:
+    shim = write(magpkg, "sh") / "sh"
+    assert is_short(magpkg, shim, "-c", "true")
+    nearer = pathlib.Path(magpkg.directory, "magpkg", "packages")
+    nearer.mkdir(parents=True)
+    (nearer / "core.libsonnet").write_text("{ base: error 'shadowed' }")
+    done = call(magpkg, shim, "-c", "true")
+    assert (done.status, "shadowed" in done.stderr) == (125, True)
+
+
+def test_a_call_is_a_use(own_store: Magpkg) -> None:
+    shim = write(own_store, "busybox", manifest=expression(["busybox-static"])) / "busybox"
+    (lock,) = glob.glob(f"{own_store.store}/venv/*.lock")
+    os.utime(lock, (0, 0))
+    assert is_short(own_store, shim, "true")
+    assert os.stat(lock).st_mtime > 0
 
 
 def test_what_the_plan_was_told_of_the_host_is_asked_again(magpkg: Magpkg) -> None:
@@ -204,7 +230,13 @@ def test_a_signal_reaches_the_command(magpkg: Magpkg, name: str, fields: dict[st
 @pytest.mark.parametrize("fields", [{}, {"unshare": ["pid"]}])
 def test_the_command_is_waited_for_after_bwraps_monitor_is_gone(magpkg: Magpkg, fields: dict[str, Any]) -> None:
     shim = write(magpkg, "bash", manifest=expression(**fields)) / "bash"
-    process = start(magpkg, shim, "-c", "trap 'echo on; exit 4' USR1; echo ready; while :; do read -t 9 <> <(:); done")
+    process = start(
+        magpkg,
+        shim,
+        "-c",
+        "trap 'echo on; exit 4' USR1; [ $$ != 2 ] || sleep 1000 >/dev/null 2>&1 & "
+        "echo ready; while :; do read -t 9 <> <(:); done",
+    )
     children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
     (monitor,) = children.read_text().split()
     os.kill(int(monitor), signal.SIGTERM)
