@@ -20,10 +20,12 @@ OWN_FAILURE = 125
 
 INTERRUPTED = 130
 
-_MAKING = ("venv", "fetch", "build", "export")
+_MAKING = ("venv", "shim", "fetch", "build", "export")
 
 _COMMANDS = {
     "venv": "magpkg.cli_venv:venv",
+    "shim": "magpkg.cli_shim:shim",
+    "hook": "magpkg.cli_shim:hook",
     "init": "magpkg.cli_init:init",
     "add": "magpkg.cli_edit:add",
     "remove": "magpkg.cli_edit:remove",

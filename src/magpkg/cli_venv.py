@@ -2,25 +2,20 @@
 
 import os
 import sys
-import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from magpkg import completion, launch, options
-from magpkg.environment import own_variables
+from magpkg.entry import enter
 from magpkg.errors import CommandNotStarted
-from magpkg.hostfiles import Answer
 from magpkg.lock import stamp
-from magpkg.plan import Plan, make_key, plan_path, save, split_command
-from magpkg.store import Store
-from magpkg.terminal import download_line, say, speaker, status_line
+from magpkg.plan import split_command
+from magpkg.terminal import say
 
 if TYPE_CHECKING:
     from magpkg.evaluate import Inputs
     from magpkg.overrides import Overrides
-    from magpkg.sources import Sources
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -45,65 +40,23 @@ def venv(
     Without -e or -f the manifest is the nearest magpkg.jsonnet, magpkg.json or magpkg.yaml in the working directory
     or above it. The exit status is the command's; 125 says that magpkg itself failed.
     """
-    from magpkg.hostfiles import RecordingFiles
-    from magpkg.mount import host_variables
-    from magpkg.state import make_state, state_directory
-    from magpkg.transport import Transport
-    from magpkg.user import current_user, user_mounts
-    from magpkg.venv import Host, check_command, draw, ensure, find_shell
+    from magpkg.venv import check_command
 
-    environment = dict(os.environ)
-    store = options.store(environment)
-    directory = options.working_directory(environment)
-    manifest, evaluated = options.manifest(given)
-    manifest = replace(manifest, env_set=(*own_variables(evaluated.name), *manifest.env_set))
-    manifest = overrides.applied(manifest, directory)
-    bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
-    state = state_directory(store, evaluated.directory)
-    host = Host(environment, directory, bwrap, jobs or len(os.sched_getaffinity(0)), state)
-    transport = Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))
-    path, held = ensure(manifest, store, host, transport, speaker(quiet=quiet), status_line(quiet=quiet))
-    store.note_origin(os.path.basename(path), evaluated.origin)
-    make_state(state, manifest.mounts)
-    files = RecordingFiles(path)
-    shown = user_mounts(current_user(environment), store, f"{path}/rootfs") if manifest.mount_defaults else []
-    sandbox, view = draw(manifest, f"{path}/rootfs", host, files, shown, overrides.chdir)
-    answers = files.answers()
-    shell = overrides.shell or find_shell(view, sandbox)
-    words = list(command) or [shell]
+    entry = enter(given, overrides, jobs=jobs, offline=offline, quiet=quiet)
+    words = list(command) or [entry.shell]
+    arguments, after = split_command(sys.argv[1:])
     if debug:
-        say(sandbox.shown_command(bwrap, words))
-    elif not given.external and not given.top_level:
-        kept = Plan(bwrap, path, sandbox.directory, shell, sandbox.options, manifest.env_keep, manifest.env_set)
-        variables = {name: environment.get(name, "") for name in host_variables(manifest.mounts)}
-        _keep_plan(store, kept, command, evaluated.sources, variables, answers)
-    check_command(view, sandbox, words)
+        say(entry.sandbox.shown_command(entry.bwrap, words))
+    # Without `--` nothing tells where the options end but reading them; and outside arguments may be secrets.
+    elif tuple(after) == command and not given.external and not given.top_level:
+        entry.keep_plan(arguments, os.environ)
+    check_command(entry.view, entry.sandbox, words)
     try:
-        status = launch.run(bwrap, sandbox.arguments(), words, held)
+        status = launch.run(entry.bwrap, entry.sandbox.arguments(), words, entry.held)
     except CommandNotStarted:
         from magpkg.namespaces import check
 
-        check(bwrap, builds=bool(manifest.unshare))
+        check(entry.bwrap, builds=bool(entry.manifest.unshare))
         raise
-    stamp(held)
+    stamp(entry.held)
     return status
-
-
-def _keep_plan(
-    store: Store,
-    kept: Plan,
-    command: tuple[str, ...],
-    sources: "Sources",
-    variables: dict[str, str],
-    answers: list[Answer],
-) -> None:
-    """Let the next launch of this kind go the short way, see `magpkg.start`."""
-    arguments, after = split_command(sys.argv[1:])
-    if tuple(after) != command:
-        return  # the command was given without `--`: nothing tells where the options end but reading them
-    key = make_key(arguments, os.environ)
-    try:
-        path = plan_path(store.root, key)
-        save(path, key, kept, sources.read_files, sources.absent, variables, answers, time.time_ns())
-    except OSError as error:
-        say(f"warning: the next launch will be as slow as this one: {error.filename}: {error.strerror}")

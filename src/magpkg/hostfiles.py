@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 DIRECTORY, FILE, SYMLINK, MISSING, UNKNOWN = "directory", "file", "symlink", "missing", "unknown"
 
 
+_LINKS_MAX = 40  # as the kernel has it
+
+
 class HostFiles:
     """Questions about paths of this host."""
 
@@ -70,7 +73,26 @@ class RecordingFiles(HostFiles):
 
     def real_path(self, path: str) -> str:
         """See HostFiles."""
-        return self._recorded("real", path, super().real_path(path))
+        real = super().real_path(path)
+        # Each step of the way is a simple question, and most have been asked before.
+        return real if self._walked(path) == real else self._recorded("real", path, real)
+
+    def _walked(self, path: str) -> str | None:
+        at, rest, links = "", path.split("/")[::-1], 0
+        while rest:
+            name = rest.pop()
+            if name == "..":
+                at = os.path.dirname(at).rstrip("/")
+            elif name not in ("", "."):
+                at = f"{at}/{name}"
+                if self.kind(at) == SYMLINK:
+                    target = self.link_target(at)
+                    at = "" if target.startswith("/") else os.path.dirname(at).rstrip("/")
+                    rest += target.split("/")[::-1]
+                    links += 1
+                    if links > _LINKS_MAX:
+                        return None
+        return at or "/"
 
     def answers(self) -> list[Answer]:
         """What was asked and answered so far."""

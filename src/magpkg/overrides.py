@@ -37,6 +37,20 @@ class Overrides:
             else manifest.unshare,
         )
 
+    def arguments(self, directory: str) -> list[str]:
+        """The options that say the same from anywhere; relative sources are seen from `directory`."""
+        words = []
+        for option, paths in (("--bind", self.bind), ("--ro-bind", self.ro_bind)):
+            for path in paths:
+                source, separator, target = path.partition(":")
+                words += [option, f"{os.path.normpath(os.path.join(directory, source))}{separator}{target}"]
+        for option, texts in (("--setenv", self.setenv), ("--keep", self.keep)):
+            for text in texts:
+                words += [option, text]
+        if self.chdir is not None:
+            words += ["--chdir", self.chdir]
+        return [*words, "--no-network"] if self.no_network else words
+
     def _mounts(self, kind: str, paths: tuple[str, ...], directory: str) -> Iterator[Mount]:
         for path in paths:
             source, _, target = path.partition(":")

@@ -65,8 +65,9 @@ def make_key(arguments: "Sequence[str]", environment: "Mapping[str, str]") -> li
 
 def plan_path(store_root: str, key: "Sequence[str]") -> str:
     """Where the plan named `key` is kept. The key itself is compared on reading, so the name need only spread."""
-    number = int.from_bytes("\0".join(key).encode("utf-8", "surrogateescape"), "little")
-    return f"{store_root}/eval/{number % (2**127 - 1):032x}"
+    text = "\0".join(key).encode("utf-8", "surrogateescape")
+    words = memoryview(text + bytes(-len(text) % 8)).cast("Q")
+    return f"{store_root}/eval/{sum(words) % 2**64:016x}"
 
 
 def identity(path: str) -> str:

@@ -33,6 +33,7 @@ class Store:
         self.origins_directory = f"{root}/origins"
         self.shown_directory = f"{root}/shown"
         self.damaged_directory = f"{root}/damaged"
+        self.shims_directory = f"{root}/shims"
         self.tmp_directory = f"{root}/tmp"  # noqa: S108 - below the store, not the system's
 
     def fetched(self, sha256: str) -> str:

@@ -11,6 +11,7 @@ import statistics
 import sys
 import tarfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from magpkg import cleanup, tree
@@ -66,15 +67,26 @@ class Bench:
 def warm(bench: Bench) -> list[Row]:
     """A warm launch, beside raw bwrap with the same arguments and the start of a bare interpreter."""
     words = bench.magpkg("venv", "-f", bench.manifest, "--", "true")
-    times = _launches(bench, words)
+    bare = [sys.executable, "-I", "-S", "-c", "pass"]
+    times = _launches(bench, words, {"magpkg": words, "interpreter": bare})
     ratio = (times["magpkg"] - times["bwrap"]) / times["interpreter"]
     detail = ", ".join(f"{name} {seconds * 1000:.1f} ms" for name, seconds in times.items())
     return [Row("warm launch: (magpkg - bwrap) / interpreter", ratio, "x", 2.0, detail)]
 
 
-def _launches(bench: Bench, words: list[str]) -> dict[str, float]:
+def shim(bench: Bench) -> list[Row]:
+    """A call of a shim away from a terminal, beside raw bwrap with the same arguments."""
+    command(bench.magpkg("shim", "-q", "-f", bench.manifest, bench.path("shims"), "true"), bench.environment())()
+    launcher = [bench.path("shims/true")]
+    times = _launches(bench, bench.magpkg("venv", "-f", bench.manifest, "--", "true"), {"shim": launcher})
+    detail = ", ".join(f"{name} {seconds * 1000:.1f} ms" for name, seconds in times.items())
+    return [Row("shim away from a terminal / bwrap", times["shim"] / times["bwrap"], "x", 1.8, detail)]
+
+
+def _launches(bench: Bench, words: list[str], others: Mapping[str, list[str]]) -> dict[str, float]:
     environment = bench.environment()
-    command(words, environment)()
+    for once in (words, *others.values()):
+        command(once, environment)()
     shown = os.popen(  # noqa: S605 - words of this module's own
         f"MAGPKG_STORE={shlex.quote(environment['MAGPKG_STORE'])} "
         + shlex.join([*words[:2], "--debug", *words[2:]])
@@ -82,11 +94,8 @@ def _launches(bench: Bench, words: list[str]) -> dict[str, float]:
     ).read()
     drawn = re.search(r"magpkg: (.*bwrap .*)", shown)
     assert drawn, shown
-    jobs = {
-        "magpkg": command(words, environment),
-        "bwrap": command(shlex.split(drawn.group(1)), environment),
-        "interpreter": command([sys.executable, "-I", "-S", "-c", "pass"], environment),
-    }
+    jobs = {name: command(other, environment) for name, other in others.items()}
+    jobs["bwrap"] = command(shlex.split(drawn.group(1)), environment)
     return alternating(bench.warm_runs, jobs)
 
 
@@ -309,6 +318,7 @@ def _make_venvs(root: str, count: int, files: int = 1) -> None:
 
 FIGURES = {
     "warm": warm,
+    "shim": shim,
     "closure-size": closure_size,
     "evaluation": evaluation,
     "cold": cold,

@@ -44,6 +44,8 @@ PAGES = {
     "add": "project.md",
     "remove": "project.md",
     "man": "project.md",
+    "shim": "shims.md",
+    "hook": "shims.md",
     "lock": "lock.md",
     "search": "lock.md",
     "fetch": "lock.md",

@@ -72,6 +72,29 @@ def _interpreter(user: int) -> str:
     raise AssertionError(f"no Python {version} that an unprivileged user may run: /usr/bin/python{version} is missing")
 
 
+def test_a_shim(unprivileged: Magpkg) -> None:
+    pathlib.Path(unprivileged.directory, "magpkg.jsonnet").write_text(expression(["bash", "coreutils"]))
+    done = unprivileged.run("shim", "-q", ".magpkg/bin", "bash")
+    assert done.status == 0, done.stderr
+    for told in (
+        {},
+        {"PYTHONPROFILEIMPORTTIME": "1"},
+    ):  # by the second call there is a plan, and no Python that could tell
+        called = subprocess.run(
+            [f"{unprivileged.directory}/.magpkg/bin/bash", "-c", "echo $EUID; exit 7"],
+            cwd=unprivileged.directory,
+            env=unprivileged.environment(told),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            user=unprivileged.user,
+            group=unprivileged.user,
+            extra_groups=[] if unprivileged.user is not None else None,
+        )
+        own = unprivileged.user if unprivileged.user is not None else os.getuid()
+        assert (called.returncode, called.stdout, called.stderr) == (7, f"{own}\n", "")
+
+
 def test_a_launch(unprivileged: Magpkg) -> None:
     manifest = expression(["bash", "coreutils"], mounts=["${PWD}", {"source": "${PWD}", "target": "/opt/a/b"}])
     done = unprivileged.venv(manifest, "bash", "-c", "id -u; pwd; echo x >made; cat /opt/a/b/made; exit 7")

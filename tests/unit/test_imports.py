@@ -27,20 +27,21 @@ ROWS = (
         "cli_lock",
         "cli_man",
         "cli_search",
+        "cli_shim",
         "cli_show",
         "cli_tree",
         "cli_venv",
         "cli_verify",
     ),
-    ("cli_version",),
+    ("cli_version", "entry"),
     ("diagram", "options", "terminal"),
     ("completion", "manual"),
     ("difference", "image", "locking", "skeleton", "state", "user", "venv", "verify"),
     ("cleanup", "realise", "suite", "tarball"),
     ("build", "inventory", "layer", "model", "revision", "storage"),
-    ("fetch", "index", "places", "release", "resolve", "rootfs", "signature"),
     ("namelist",),
-    ("evaluate", "outline", "overrides", "sandbox", "transport", "wanted"),
+    ("fetch", "index", "places", "release", "resolve", "rootfs", "signature"),
+    ("evaluate", "outline", "overrides", "sandbox", "shim", "transport", "wanted"),
     ("debian", "manifest", "store", "view"),
     ("candidate", "sources", "workspace"),
     ("alternatives", "archive", "fsentry", "listing", "lockfile", "mirror", "mount", "package", "partial", "tree"),
@@ -53,7 +54,7 @@ ROWS = (
     ("__init__",),
 )
 LEVEL = {name: level for level, names in enumerate(ROWS) for name in names}
-ONLY_THE_COMMAND_LINE = {"start", "completion", "options", "terminal", "__main__"} | {
+ONLY_THE_COMMAND_LINE = {"start", "completion", "entry", "options", "terminal", "__main__"} | {
     name for name in SOURCES if name.startswith("cli")
 }
 
