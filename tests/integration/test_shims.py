@@ -182,6 +182,20 @@ def test_what_the_plan_was_told_of_the_host_is_asked_again(magpkg: Magpkg) -> No
     assert call(magpkg, shim, *look).checked().stdout == "no\n"
 
 
+def test_a_variable_that_a_mount_names_is_looked_at_again(magpkg: Magpkg) -> None:
+    mounts = [{"source": "${SSH_AUTH_SOCK}", "target": "/agent", "optional": True}]
+    sockets = []
+    for name in ("one", "two"):
+        path = pathlib.Path(magpkg.directory, name)
+        path.write_text(name)
+        sockets.append({"SSH_AUTH_SOCK": str(path)})
+    shim = write(magpkg, "cat", manifest=expression(mounts=mounts)) / "cat"
+    for env in (*sockets, *sockets):
+        assert call(magpkg, shim, "/agent", env=env).checked().stdout == env["SSH_AUTH_SOCK"].rpartition("/")[2]
+    assert is_short(magpkg, shim, "/agent", env=sockets[1])
+    assert not is_short(magpkg, shim, "/agent", env=sockets[0])
+
+
 def test_a_removed_rootfs_is_made_again(own_store: Magpkg) -> None:
     shim = write(own_store, "busybox", manifest=expression(["busybox-static"])) / "busybox"
     assert is_short(own_store, shim, "true")
