@@ -178,6 +178,21 @@ DAMAGES: dict[str, tuple[Callable[[Place], object], dict[str, list[str]]]] = {
             for kind in ("package", "venv")
         },
     ),
+    "record that is no text": (
+        lambda place: (place.venv / "packages").write_bytes(b"\xff\0/../x\n"),
+        {"venv": [": what it was made of cannot be told: its record is damaged or older than these checks"]},
+    ),
+    "record without an end": (
+        lambda place: swapped(place.venv / "packages", os.mkfifo),
+        {"venv": [": what it was made of cannot be told: its record is damaged or older than these checks"]},
+    ),
+    "digest without an end": (
+        lambda place: swapped(pathlib.Path(f"{place.mine}.digest"), os.mkfifo),
+        {
+            kind: [": there is no digest of package NAME: an older magpkg made it, or the digest was removed"]
+            for kind in ("package", "venv")
+        },
+    ),
     "download": (lambda place: rewritten(place.download, "x"), {"fetched": [": has another content"]}),
 }
 

@@ -5,7 +5,7 @@ import os
 import pathlib
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -293,6 +293,18 @@ def test_an_earlier_part_of_no_use_to_the_server_is_dropped(store: Store) -> Non
     pathlib.Path(store.partial(RIGHT)).write_bytes(CONTENT[:7000])
     assert fetch_broken(store, breaks=0, ranges=False) == ["bytes=7000-"]
     assert content(store) == CONTENT
+
+
+@pytest.mark.parametrize(
+    "make",
+    [os.mkfifo, os.mkdir, lambda path: os.symlink("/etc/hostname", path), lambda path: os.symlink("/dev/zero", path)],
+)
+def test_what_is_no_file_is_neither_waited_for_nor_followed(
+    store: Store, server: Server, make: Callable[[str], None]
+) -> None:
+    make(store.partial(RIGHT))
+    with pytest.raises(MagpkgError, match="is no file, as a download on its way must be"):
+        fetch(store, f"http://{server.url}/right")
 
 
 def test_two_that_want_one_file_receive_it_once(store: Store, server: Server) -> None:
