@@ -66,7 +66,7 @@ def init(
     _write(path, yaml_text(needs) if as_yaml else jsonnet_text(needs), lock_path, lock)
     if not quiet:
         for need in needs:
-            say(f"{printable(need.reason)}: {', '.join(need.packages)}")
+            say(f"{need.reason}: {', '.join(need.packages)}")
         _tell(path, lock_path, lock)
 
 

@@ -6,7 +6,7 @@ import click
 
 from magpkg import completion, options
 from magpkg.index import Match
-from magpkg.terminal import printable, speaker
+from magpkg.terminal import speaker, tell
 
 
 @click.command()
@@ -50,7 +50,7 @@ def search(
             for match in index.search(word):
                 found.setdefault(match.name, match)
     for match in sorted(found.values(), key=lambda match: _rank(match, word.lower())):
-        click.echo(printable(f"{match.name}  {match.version}  {match.description}"))
+        tell(f"{match.name}  {match.version}  {match.description}")
     return 0 if found else 1
 
 

@@ -10,7 +10,7 @@ import click
 from magpkg import launch, options
 from magpkg.cleanup import FETCHED, PACKAGE, VENV
 from magpkg.store import Store
-from magpkg.terminal import download_line, printable, say, speaker
+from magpkg.terminal import download_line, say, speaker, tell
 from magpkg.verify import Finding, Report, Thing, everything
 from magpkg.verify import repair as move_aside
 from magpkg.verify import verify as compare
@@ -113,15 +113,15 @@ def _envelope(report: Report, findings: Sequence[Finding], made: frozenset[Thing
 
 def _print(report: Report, findings: Sequence[Finding], made: frozenset[Thing]) -> None:
     for finding in findings:
-        click.echo(f"{finding.thing.kind} {finding.thing.name}{', which runs' if finding.running else ''}:")
+        tell(f"{finding.thing.kind} {finding.thing.name}{', which runs' if finding.running else ''}:")
         for item in finding.differences[:_SHOWN]:
-            click.echo(f"  {printable(f'{item.path}: {item.what}' if item.path else item.what)}")
+            tell(f"  {f'{item.path}: {item.what}' if item.path else item.what}")
         if len(finding.differences) > _SHOWN:
-            click.echo(f"  and {len(finding.differences) - _SHOWN} more, which --json shows")
+            tell(f"  and {len(finding.differences) - _SHOWN} more, which --json shows")
         if finding.moved is not None:
             after = "made again" if finding.thing in made else "what needs it next makes it again"
-            click.echo(f"  moved to {finding.moved}; {after}")
+            tell(f"  moved to {finding.moved}; {after}")
     for name in report.busy:
-        click.echo(f"left out venv {name}: it is being made or removed")
+        tell(f"left out venv {name}: it is being made or removed")
     counts = ", ".join(f"{report.checked[kind]} {plural}" for kind, plural in _PLURALS.items())
-    click.echo(f"checked {counts}: {len(findings) or 'nothing'} damaged")
+    tell(f"checked {counts}: {len(findings) or 'nothing'} damaged")
