@@ -1,6 +1,7 @@
 """`magpkg export`."""
 
 import os
+import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from magpkg import launch, options
-from magpkg.errors import MagpkgError
+from magpkg.errors import MagpkgError, storage_hint
 from magpkg.terminal import download_line, say, size, speaker
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def export(
         raise MagpkgError("--tag names an image, which --format tar writes none of", "add --format oci or docker")
     if output is None and sys.stdout.isatty():
         raise MagpkgError("an archive is nothing for a terminal", "add -o FILE, or | podman load")
+    if output is not None:
+        _check_directory(output)
     environment = dict(os.environ)
     store = options.store(environment)
     manifest, evaluated = options.manifest(given)
@@ -94,6 +97,15 @@ def _chunks(style: str, manifest: "Manifest", store: "Store", venv: str, tag: st
     return oci_archive(image) if style == "oci" else docker_archive(image)
 
 
+def _check_directory(output: str) -> None:
+    """Say now, not when all is made, that there is nowhere to write to."""
+    directory = os.path.dirname(os.path.realpath(output))
+    if os.path.isdir(output):
+        raise MagpkgError(f"{output}: cannot be written: it is a directory")
+    if not os.path.isdir(directory):
+        raise MagpkgError(f"{output}: cannot be written: there is no directory {directory}")
+
+
 @contextmanager
 def _opened(output: str | None) -> Iterator[BinaryIO]:
     """The file to write to. One that is new, or replaces one, shows under its name when it is whole."""
@@ -106,12 +118,18 @@ def _opened(output: str | None) -> Iterator[BinaryIO]:
             yield file
         return
     path = os.path.realpath(output)  # a symlink stays, and leads to the new file
-    partial = f"{path}.{os.getpid()}.partial"
+    # Not by the process id: in a container each run may have the same, and one may have been killed.
+    partial = f"{path}.{secrets.token_hex(4)}.partial"
     try:
-        with open(partial, "xb") as file:
-            yield file
-        os.rename(partial, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(partial)
-        raise
+        try:
+            with open(partial, "xb") as file:
+                yield file
+            os.rename(partial, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(partial)
+            raise
+    except OSError as error:
+        if error.filename not in (partial, None):  # a file that was read
+            raise
+        raise MagpkgError(f"{output}: cannot be written: {error.strerror}", storage_hint(error)) from error
