@@ -46,7 +46,7 @@ def export(
     The same manifest gives the same bytes on every machine.
     """
     from magpkg.transport import Transport
-    from magpkg.venv import Host, ensure
+    from magpkg.venv import Host, ensure, make_packages
 
     if tag is not None and style == "tar":
         raise MagpkgError("--tag names an image, which --format tar writes none of", "add --format oci or docker")
@@ -62,8 +62,13 @@ def export(
     transport = Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))
     path, held = ensure(manifest, store, host, transport, speaker(quiet=quiet))
     try:
-        with _opened(output) as file:
-            written = sum(file.write(chunk) for chunk in _chunks(style, manifest, store, path, tag))
+        with store.reading():
+            closure = manifest.closure()
+            if not all(os.path.isdir(store.package(package.tree_name)) for package in closure):
+                # A venv can do without them: `magpkg verify --repair` may have moved one aside.
+                make_packages(closure, store, host, transport, speaker(quiet=quiet))
+            with _opened(output) as file:
+                written = sum(file.write(chunk) for chunk in _chunks(style, manifest, store, path, tag))
     finally:
         os.close(held)
     if not quiet and output is not None:

@@ -71,26 +71,20 @@ def _make_again(
     store: Store, manifest: "Manifest", directory: str, findings: Sequence[Finding], *, offline: bool, quiet: bool
 ) -> frozenset[Thing]:
     """Realise what was moved aside; returns it. A download comes back when a package is made from it."""
-    from magpkg.bounds import read_bounds
-    from magpkg.build import Builder
-    from magpkg.fetch import Fetcher
-    from magpkg.realise import realise
     from magpkg.transport import Transport
-    from magpkg.venv import Host, ensure
+    from magpkg.venv import Host, ensure, make_packages
 
     moved = {finding.thing for finding in findings if finding.moved is not None and finding.thing.kind != FETCHED}
     if not moved:
         return frozenset()
     environment = dict(os.environ)
     bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
-    jobs = len(os.sched_getaffinity(0))
+    host = Host(environment, os.getcwd(), bwrap, len(os.sched_getaffinity(0)))
     transport = Transport(environment, directory, offline=offline, progress=download_line(quiet=quiet))
     if any(thing.kind == PACKAGE for thing in moved):
         with store.reading():
-            builder = Builder(store, bwrap, jobs, read_bounds(environment))
-            realise(manifest.closure(), builder, Fetcher(store, transport), speaker(quiet=quiet))
+            make_packages(manifest.closure(), store, host, transport, speaker(quiet=quiet))
     if any(thing.kind == VENV for thing in moved):
-        host = Host(environment, os.getcwd(), bwrap, jobs)
         _, held = ensure(manifest, store, host, transport, speaker(quiet=quiet))
         os.close(held)
     return frozenset(moved)

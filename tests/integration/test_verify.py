@@ -253,6 +253,16 @@ def test_a_venv_outlives_the_tree_that_was_moved_aside(place: Place) -> None:
     assert place.told(status=1) == {"venv": ["rootfs/srv/file: is missing"]}
 
 
+def test_an_export_makes_again_what_was_moved_aside(place: Place) -> None:
+    written = place.magpkg.run("export", "-o", "before.tar").checked()
+    (place.mine / "srv/more").write_text("")
+    assert place.told("--repair", status=0) == {"package": ["srv/more: does not belong here"]}
+    assert place.magpkg.run("export", "-o", "after.tar").checked().stdout == written.stdout
+    before, after = (pathlib.Path(place.magpkg.directory, f"{name}.tar").read_bytes() for name in ("before", "after"))
+    assert before == after
+    assert place.sound()
+
+
 def test_a_running_venv_is_told_and_not_touched(place: Place) -> None:
     with place.magpkg.start("venv", "-q", "--", *SH, "echo up; read x; cat /srv/file") as running:
         assert running.stdout is not None
