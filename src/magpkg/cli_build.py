@@ -16,14 +16,13 @@ if TYPE_CHECKING:
 @options.manifest_options
 @click.option("--jobs", type=click.IntRange(min=1), help="Make at most this many packages at once; default: cores.")
 @options.offline_option
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@options.quiet_option
+@options.debug_option
 def build(
     given: "Inputs",
     jobs: int | None,
     offline: bool,
     quiet: bool,
-    debug: bool,
 ) -> None:
     """Make the package trees of a manifest, and start nothing.
 

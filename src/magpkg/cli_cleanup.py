@@ -24,8 +24,9 @@ from magpkg.terminal import say, size, tell
     help="Keep what was used in the last so many days.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@options.json_option
+@options.quiet_option
+@options.debug_option
 def cleanup(
     venvs: bool,
     packages: bool,

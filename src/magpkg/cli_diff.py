@@ -26,6 +26,7 @@ _UNKNOWN = "not known: the store keeps the packages of a venv, and no manifest l
 @click.command()
 @options.manifest_options
 @options.json_option
+@options.debug_option
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="[B]", required=False)
 def diff(given: "Inputs", as_json: bool, first: str, second: str | None) -> None:

@@ -15,6 +15,7 @@ from magpkg.terminal import tell
 
 @click.command()
 @options.json_option
+@options.debug_option
 def doctor(as_json: bool) -> int:
     """Try what magpkg needs of this machine, and say what to do where something fails.
 

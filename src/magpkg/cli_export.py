@@ -29,8 +29,8 @@ _FORMATS = ("tar", "oci", "docker")
 @click.option("--tag", metavar="NAME[:TAG]", help="The image's name; default: magpkg and the beginning of the hash.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Make at most this many packages at once; default: cores.")
 @options.offline_option
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@options.quiet_option
+@options.debug_option
 def export(
     given: "Inputs",
     style: str,
@@ -39,7 +39,6 @@ def export(
     jobs: int | None,
     offline: bool,
     quiet: bool,
-    debug: bool,
 ) -> None:
     """Write the root of a manifest's venv as a tarball, or with its environment as an image for podman or docker.
 

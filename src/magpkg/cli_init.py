@@ -26,8 +26,8 @@ from magpkg.transport import Transport
 @options.scope_options
 @options.trust_options
 @options.offline_option
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@options.quiet_option
+@options.debug_option
 @click.argument("names", nargs=-1, shell_complete=completion.suite_names)
 def init(
     as_yaml: bool,
@@ -40,7 +40,6 @@ def init(
     allow_expired: bool,
     offline: bool,
     quiet: bool,
-    debug: bool,
     names: tuple[str, ...],
 ) -> None:
     """Write a manifest and its lock for the working directory: packages for the files that are there, and NAMES.

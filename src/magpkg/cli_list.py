@@ -16,6 +16,7 @@ _AGES = (7, 30, 90)  # days
 
 @click.command("list")
 @options.json_option
+@options.debug_option
 def list_venvs(as_json: bool) -> None:
     """List the venvs of the store, the last used first.
 
@@ -37,6 +38,7 @@ def list_venvs(as_json: bool) -> None:
 
 @click.command()
 @options.json_option
+@options.debug_option
 def du(as_json: bool) -> None:
     """Show how much disk the store takes, by kind, and what cleanup would free.
 

@@ -5,6 +5,7 @@ import time
 
 import click
 
+from magpkg import options
 from magpkg.errors import MagpkgError
 from magpkg.field import shown
 from magpkg.manual import pages
@@ -12,7 +13,8 @@ from magpkg.terminal import say
 
 
 @click.command(hidden=True)
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@options.quiet_option
+@options.debug_option
 @click.argument("directory", type=click.Path(file_okay=False))
 @click.pass_context
 def man(context: click.Context, quiet: bool, directory: str) -> None:

@@ -13,8 +13,8 @@ from magpkg.terminal import speaker, tell
 @options.scope_options
 @options.trust_options
 @options.offline_option
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@options.quiet_option
+@options.debug_option
 @click.argument("word", shell_complete=completion.suite_names)
 def search(
     suite: tuple[str, ...],
@@ -25,7 +25,6 @@ def search(
     allow_expired: bool,
     offline: bool,
     quiet: bool,
-    debug: bool,
     word: str,
 ) -> int:
     """Look for packages with WORD in their name or short description.

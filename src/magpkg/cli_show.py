@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @options.manifest_options
 @click.option("--values", is_flag=True, help="Show the values of environment variables, too; they may be secrets.")
 @options.json_option
+@options.debug_option
 def show(given: "Inputs", values: bool, as_json: bool) -> None:
     """Show what a manifest comes to: its venv's hash, packages with versions, size, mounts and environment."""
     manifest, evaluated = options.manifest(given)

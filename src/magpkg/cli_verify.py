@@ -28,7 +28,8 @@ _PLURALS = {PACKAGE: "package trees", VENV: "venvs", FETCHED: "downloads"}
 @click.option("--repair", is_flag=True, help="Move what is damaged aside, and make a manifest's packages again.")
 @options.offline_option
 @options.json_option
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@options.quiet_option
+@options.debug_option
 def verify(given: "Inputs", repair: bool, offline: bool, as_json: bool, quiet: bool) -> int:
     """Compare what the store holds with what was published there: content, modes, links, and what is missing or new.
 

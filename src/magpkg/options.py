@@ -121,6 +121,16 @@ def offline_option(command: _Command) -> _Command:
     return click.option("--offline", is_flag=True, help=text)(command)
 
 
+def quiet_option(command: _Command) -> _Command:
+    """The option that leaves nothing but errors."""
+    return click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")(command)
+
+
+def debug_option(command: _Command) -> _Command:
+    """The option that shows where an error comes from, which `cli` looks for by itself."""
+    return click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks of errors.")(command)
+
+
 def scope_options(command: _Command) -> _Command:
     """The options that say where packages are looked for; see locking.scope."""
     options = (
