@@ -1,6 +1,8 @@
 """`magpkg search`."""
 
+import json
 import os
+from dataclasses import asdict
 
 import click
 
@@ -13,6 +15,7 @@ from magpkg.terminal import speaker, tell
 @options.scope_options
 @options.trust_options
 @options.offline_option
+@options.json_option
 @options.quiet_option
 @options.debug_option
 @click.argument("word", shell_complete=completion.suite_names)
@@ -24,6 +27,7 @@ def search(
     no_verify: bool,
     allow_expired: bool,
     offline: bool,
+    as_json: bool,
     quiet: bool,
     word: str,
 ) -> int:
@@ -48,7 +52,11 @@ def search(
         for index in (suites.index(release, part, where.architecture) for part in where.components):
             for match in index.search(word):
                 found.setdefault(match.name, match)
-    for match in sorted(found.values(), key=lambda match: _rank(match, word.lower())):
+    ranked = sorted(found.values(), key=lambda match: _rank(match, word.lower()))
+    if as_json:
+        click.echo(json.dumps({"version": 1, "packages": [asdict(match) for match in ranked]}, indent=2))
+        return 0 if found else 1
+    for match in ranked:
         tell(f"{match.name}  {match.version}  {match.description}")
     return 0 if found else 1
 
