@@ -9,7 +9,7 @@ import click
 
 from magpkg import completion
 from magpkg.environment import store_root
-from magpkg.errors import MagpkgError
+from magpkg.errors import MagpkgError, working_directory_gone
 from magpkg.store import Store
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def working_directory(environment: Mapping[str, str]) -> str:
     try:
         current = os.getcwd()
     except FileNotFoundError:
-        raise MagpkgError("the working directory has been removed", "change to another one") from None
+        raise working_directory_gone() from None
     named = environment.get("PWD", "")
     if os.path.isabs(named) and os.path.normpath(named) == named:
         try:

@@ -78,10 +78,9 @@ class Store:
 
         Nor is one noted whose name is more than a line.
         """
-        if "\n" in origin or origin in self.origins(venv_hash):
-            return
         with suppress(OSError):
-            record.add_line(f"{self.origins_directory}/{venv_hash}", origin)
+            if "\n" not in origin and origin not in self.origins(venv_hash):
+                record.add_line(f"{self.origins_directory}/{venv_hash}", origin)
 
     def keep_text(self, name: str, text: str) -> str:
         """Keep a small file for sandboxes to show, replacing an earlier one that differs; returns its path."""

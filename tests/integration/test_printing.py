@@ -1,6 +1,7 @@
-"""What is printed of names and texts that are not magpkg's own: nothing that a terminal would obey."""
+"""What is printed: nothing of others that a terminal would obey, and what is wrong in the same words everywhere."""
 
 import json
+import subprocess
 from pathlib import Path
 
 from tests.support import Magpkg
@@ -35,3 +36,19 @@ def test_no_name_reaches_the_terminal_as_a_command(own_store: Magpkg, project: s
         assert "\N{REPLACEMENT CHARACTER}" in said, words
         assert not {"\x07", "\x1b"} & set(said), words
     assert json.loads(own_store.run("list", "--json").checked().stdout)["venvs"][0]["manifests"] == [str(manifest)]
+
+
+def test_a_working_directory_that_was_removed_is_named_by_every_command(own_store: Magpkg) -> None:
+    for words in ("diff a", "add jq", "remove jq", "export", "graph", "show", "search jq", "lock", "init", "venv"):
+        script = 'mkdir -p gone; cd gone; rmdir ../gone; exec "$@"'
+        done = subprocess.run(
+            ["sh", "-c", script, "sh", *own_store.words(*words.split())],
+            cwd=own_store.directory,
+            env=own_store.environment(),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode in (1, 125), words
+        assert "error: the working directory has been removed\nmagpkg: hint: change to another one" in done.stderr, (
+            words
+        )

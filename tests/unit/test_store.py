@@ -226,6 +226,9 @@ def test_origins_are_lines_whatever_stands_in_their_place(store: Store) -> None:
     for name in ("pipe", "directory"):
         store.note_origin(name, "/a")
         assert store.origins(name) == []
+    os.rename(store.origins_directory, f"{store.origins_directory}.away")
+    os.symlink(store.origins_directory, store.origins_directory)  # nothing can be looked up in a circle
+    store.note_origin("abc", "/a")
 
 
 def test_what_is_published_was_flushed_before(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
