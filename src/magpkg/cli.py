@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import click
 
-from magpkg.errors import CommandNotStarted, MagpkgError, storage_hint
+from magpkg.errors import CommandNotStarted, MagpkgError, storage_hint, working_directory_gone
 from magpkg.plan import split_command
 from magpkg.terminal import fail, say
 
@@ -107,13 +107,19 @@ def _status(run: Callable[[], object]) -> int:
     except MagpkgError as error:
         return fail(error, own_failure, debug=debug)
     except OSError as error:
-        # A full disk or a lost file system can show anywhere; everything expected is a MagpkgError by now.
-        named = f"{error.filename}: " if error.filename else ""
-        return fail(MagpkgError(f"{named}{error.strerror or error}", storage_hint(error)), own_failure, debug=debug)
+        return fail(_explained(error), own_failure, debug=debug)
     except (click.Abort, KeyboardInterrupt):
         making = sys.argv[1:2] and sys.argv[1] in _MAKING
         say("interrupted; what is fetched and made is kept" if making else "interrupted")
         return INTERRUPTED
+
+
+def _explained(error: OSError) -> MagpkgError:
+    """What can show anywhere: a full disk, a lost file system or directory. All else is a MagpkgError by now."""
+    if isinstance(error, FileNotFoundError) and error.filename is None:  # as of getcwd(3)
+        return working_directory_gone()
+    named = f"{error.filename}: " if error.filename else ""
+    return MagpkgError(f"{named}{error.strerror or error}", storage_hint(error))
 
 
 def _end_on_signal(number: int, _frame: object) -> None:

@@ -16,34 +16,28 @@ if TYPE_CHECKING:
 @options.manifest_options
 @click.option("--jobs", type=click.IntRange(min=1), help="Make at most this many packages at once; default: cores.")
 @options.offline_option
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@options.quiet_option
+@options.debug_option
 def build(
     given: "Inputs",
     jobs: int | None,
     offline: bool,
     quiet: bool,
-    debug: bool,
 ) -> None:
     """Make the package trees of a manifest, and start nothing.
 
     Prints where the tree of each package that the manifest names is, one a line, in the manifest's order.
     """
-    from magpkg.bounds import read_bounds
-    from magpkg.build import Builder
-    from magpkg.fetch import Fetcher
-    from magpkg.realise import realise
     from magpkg.transport import Transport
+    from magpkg.venv import Host, make_packages
 
     environment = dict(os.environ)
     store = options.own_store(environment)
     manifest, evaluated = options.manifest(given)
     bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
-    builder = Builder(store, bwrap, jobs or len(os.sched_getaffinity(0)), read_bounds(environment))
-    fetcher = Fetcher(
-        store, Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))
-    )
+    host = Host(environment, evaluated.directory, bwrap, jobs or len(os.sched_getaffinity(0)))
+    transport = Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))
     with store.reading():
-        realise(manifest.closure(), builder, fetcher, speaker(quiet=quiet), status_line(quiet=quiet))
+        make_packages(manifest.closure(), store, host, transport, speaker(quiet=quiet), status_line(quiet=quiet))
     for package in manifest.packages:
         click.echo(store.package(package.tree_name))

@@ -8,7 +8,7 @@ import click
 
 from magpkg import options
 from magpkg.cleanup import FETCHED, PACKAGE, VENV, Report, clean
-from magpkg.terminal import say, size
+from magpkg.terminal import say, size, tell
 
 
 @click.command()
@@ -24,8 +24,9 @@ from magpkg.terminal import say, size
     help="Keep what was used in the last so many days.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@options.json_option
+@options.quiet_option
+@options.debug_option
 def cleanup(
     venvs: bool,
     packages: bool,
@@ -80,7 +81,7 @@ def _print(report: Report, dry_run: bool) -> None:
     verb, freed = ("would remove", "would free") if dry_run else ("removed", "freed")
     for removal in report.removed:
         idle = f"idle for {removal.idle_seconds / 86400:.1f} days"
-        click.echo(f"{verb} {removal.kind} {removal.name}, {idle}, {size(removal.freed_bytes)}")
+        tell(f"{verb} {removal.kind} {removal.name}, {idle}, {size(removal.freed_bytes)}")
     for name in report.busy:
-        click.echo(f"kept {name}: in use")
-    click.echo(f"{verb} {len(report.removed)}, {freed} {size(report.freed_bytes)} ({report.freed_bytes} bytes)")
+        tell(f"kept {name}: in use")
+    tell(f"{verb} {len(report.removed)}, {freed} {size(report.freed_bytes)} ({report.freed_bytes} bytes)")

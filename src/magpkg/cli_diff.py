@@ -13,7 +13,7 @@ from magpkg import inventory, options
 from magpkg.difference import Changes, Difference, Item, Side, compare, side_of_manifest, side_of_venv
 from magpkg.errors import MagpkgError
 from magpkg.store import Store
-from magpkg.terminal import size
+from magpkg.terminal import size, tell
 
 if TYPE_CHECKING:
     from magpkg.evaluate import Inputs
@@ -26,6 +26,7 @@ _UNKNOWN = "not known: the store keeps the packages of a venv, and no manifest l
 @click.command()
 @options.manifest_options
 @options.json_option
+@options.debug_option
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="[B]", required=False)
 def diff(given: "Inputs", as_json: bool, first: str, second: str | None) -> None:
@@ -44,15 +45,15 @@ def diff(given: "Inputs", as_json: bool, first: str, second: str | None) -> None
         click.echo(json.dumps(_plain(sides, sizes, found, store), indent=2))
         return
     for letter, side, held in zip("AB", sides, sizes, strict=True):
-        click.echo(f"{letter}          {side.label}")
+        tell(f"{letter}          {side.label}")
         state = "not made yet" if held is None else f"made, {size(held)}"
-        click.echo(f"  venv     {side.hash} ({state})")
+        tell(f"  venv     {side.hash} ({state})")
     _print_packages(found, store)
     if found.fields is None:
-        click.echo(f"fields     {_UNKNOWN}")
+        tell(f"fields     {_UNKNOWN}")
     for field, changes in (found.fields or {}).items():
         for mark, name in _marked(changes):
-            click.echo(f"{field:<10} {mark} {name}")
+            tell(f"{field:<10} {mark} {name}")
 
 
 def _side(spec: str | None, given: "Inputs", store: Store) -> Side:
@@ -104,17 +105,17 @@ def _size(item: Item, store: Store) -> int | None:
 def _print_packages(found: Difference, store: Store) -> None:
     counts = f"{len(found.added)} added, {len(found.removed)} removed, {len(found.changed)} changed"
     rest = f", {len(found.rebased)} only in what they depend on" if found.rebased else ""
-    click.echo(f"packages   {counts}{rest}")
+    tell(f"packages   {counts}{rest}")
     for mark, items in (("+", found.added), ("-", found.removed)):
         for item in items:
             held = _size(item, store)
-            click.echo(f"  {mark} {item}{'' if held is None else f' ({size(held)})'}")
+            tell(f"  {mark} {item}{'' if held is None else f' ({size(held)})'}")
     for one, other in found.changed:
         versions = [f" {'not known' if item.version is None else item.version}" for item in (one, other)]
         told = f"{versions[0]} ->{versions[1]}" if one.version != other.version else f"{versions[0]}, made otherwise"
         held, now = _size(one, store), _size(other, store)
         sizes = f" ({size(held)} -> {size(now)})" if held is not None and now is not None and held != now else ""
-        click.echo(f"  ~ {one.name}{told}{sizes}")
+        tell(f"  ~ {one.name}{told}{sizes}")
 
 
 def _marked(changes: Changes) -> Iterable[tuple[str, str]]:

@@ -10,10 +10,12 @@ from magpkg import launch, options
 from magpkg.errors import MagpkgError
 from magpkg.finding import Finding, failed
 from magpkg.store import Store
+from magpkg.terminal import tell
 
 
 @click.command()
 @options.json_option
+@options.debug_option
 def doctor(as_json: bool) -> int:
     """Try what magpkg needs of this machine, and say what to do where something fails.
 
@@ -24,9 +26,9 @@ def doctor(as_json: bool) -> int:
     for finding in _findings(dict(os.environ)):
         found.append(finding)
         if not as_json:
-            click.echo(f"{'pass' if finding.passed else 'FAIL'}  {finding.name}: {finding.message}")
+            tell(f"{'pass' if finding.passed else 'FAIL'}  {finding.name}: {finding.message}")
             if finding.fix:
-                click.echo(f"      hint: {finding.fix}")
+                tell(f"      hint: {finding.fix}")
     passed = all(finding.passed for finding in found)
     if as_json:
         plain = [{"name": item.name, "passed": item.passed, "message": item.message, "fix": item.fix} for item in found]

@@ -28,8 +28,8 @@ _FIRST_LINE = f"local packages = (import 'magpkg/debian.libsonnet').lockset(impo
 
 def _edit_options(command: _Command) -> _Command:
     for option in (
-        click.option("--debug", is_flag=True, help="Show tracebacks of errors."),
-        click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+        options.debug_option,
+        options.quiet_option,
         options.offline_option,
         options.trust_options,
         click.option(
@@ -50,7 +50,6 @@ def add(
     allow_expired: bool,
     offline: bool,
     quiet: bool,
-    debug: bool,
     names: tuple[str, ...],
 ) -> None:
     """Add packages to a manifest in YAML or JSON, and pin them in its lock.
@@ -86,7 +85,6 @@ def remove(
     allow_expired: bool,
     offline: bool,
     quiet: bool,
-    debug: bool,
     names: tuple[str, ...],
 ) -> None:
     """Take packages out of a manifest in YAML or JSON, and what nothing else needs out of its lock.

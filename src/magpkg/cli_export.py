@@ -1,6 +1,7 @@
 """`magpkg export`."""
 
 import os
+import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from magpkg import launch, options
-from magpkg.errors import MagpkgError
+from magpkg.errors import MagpkgError, storage_hint
 from magpkg.terminal import download_line, say, size, speaker
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ _FORMATS = ("tar", "oci", "docker")
 @click.option("--tag", metavar="NAME[:TAG]", help="The image's name; default: magpkg and the beginning of the hash.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Make at most this many packages at once; default: cores.")
 @options.offline_option
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@options.quiet_option
+@options.debug_option
 def export(
     given: "Inputs",
     style: str,
@@ -38,19 +39,20 @@ def export(
     jobs: int | None,
     offline: bool,
     quiet: bool,
-    debug: bool,
 ) -> None:
     """Write the root of a manifest's venv as a tarball, or with its environment as an image for podman or docker.
 
     The same manifest gives the same bytes on every machine.
     """
     from magpkg.transport import Transport
-    from magpkg.venv import Host, ensure
+    from magpkg.venv import Host, ensure, make_packages
 
     if tag is not None and style == "tar":
         raise MagpkgError("--tag names an image, which --format tar writes none of", "add --format oci or docker")
     if output is None and sys.stdout.isatty():
         raise MagpkgError("an archive is nothing for a terminal", "add -o FILE, or | podman load")
+    if output is not None:
+        _check_directory(output)
     environment = dict(os.environ)
     store = options.store(environment)
     manifest, evaluated = options.manifest(given)
@@ -59,8 +61,13 @@ def export(
     transport = Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))
     path, held = ensure(manifest, store, host, transport, speaker(quiet=quiet))
     try:
-        with _opened(output) as file:
-            written = sum(file.write(chunk) for chunk in _chunks(style, manifest, store, path, tag))
+        with store.reading():
+            closure = manifest.closure()
+            if not all(os.path.isdir(store.package(package.tree_name)) for package in closure):
+                # A venv can do without them: `magpkg verify --repair` may have moved one aside.
+                make_packages(closure, store, host, transport, speaker(quiet=quiet))
+            with _opened(output) as file:
+                written = sum(file.write(chunk) for chunk in _chunks(style, manifest, store, path, tag))
     finally:
         os.close(held)
     if not quiet and output is not None:
@@ -94,6 +101,15 @@ def _chunks(style: str, manifest: "Manifest", store: "Store", venv: str, tag: st
     return oci_archive(image) if style == "oci" else docker_archive(image)
 
 
+def _check_directory(output: str) -> None:
+    """Say now, not when all is made, that there is nowhere to write to."""
+    directory = os.path.dirname(os.path.realpath(output))
+    if os.path.isdir(output):
+        raise MagpkgError(f"{output}: cannot be written: it is a directory")
+    if not os.path.isdir(directory):
+        raise MagpkgError(f"{output}: cannot be written: there is no directory {directory}")
+
+
 @contextmanager
 def _opened(output: str | None) -> Iterator[BinaryIO]:
     """The file to write to. One that is new, or replaces one, shows under its name when it is whole."""
@@ -106,12 +122,18 @@ def _opened(output: str | None) -> Iterator[BinaryIO]:
             yield file
         return
     path = os.path.realpath(output)  # a symlink stays, and leads to the new file
-    partial = f"{path}.{os.getpid()}.partial"
+    # Not by the process id: in a container each run may have the same, and one may have been killed.
+    partial = f"{path}.{secrets.token_hex(4)}.partial"
     try:
-        with open(partial, "xb") as file:
-            yield file
-        os.rename(partial, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(partial)
-        raise
+        try:
+            with open(partial, "xb") as file:
+                yield file
+            os.rename(partial, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(partial)
+            raise
+    except OSError as error:
+        if error.filename not in (partial, None):  # a file that was read
+            raise
+        raise MagpkgError(f"{output}: cannot be written: {error.strerror}", storage_hint(error)) from error

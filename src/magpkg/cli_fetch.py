@@ -15,13 +15,12 @@ if TYPE_CHECKING:
 @click.command()
 @options.manifest_options
 @options.offline_option
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@options.quiet_option
+@options.debug_option
 def fetch(
     given: "Inputs",
     offline: bool,
     quiet: bool,
-    debug: bool,
 ) -> None:
     """Download what a manifest's venv is made from, and make nothing.
 

@@ -26,8 +26,8 @@ from magpkg.transport import Transport
 @options.scope_options
 @options.trust_options
 @options.offline_option
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@options.quiet_option
+@options.debug_option
 @click.argument("names", nargs=-1, shell_complete=completion.suite_names)
 def init(
     as_yaml: bool,
@@ -40,7 +40,6 @@ def init(
     allow_expired: bool,
     offline: bool,
     quiet: bool,
-    debug: bool,
     names: tuple[str, ...],
 ) -> None:
     """Write a manifest and its lock for the working directory: packages for the files that are there, and NAMES.
@@ -66,7 +65,7 @@ def init(
     _write(path, yaml_text(needs) if as_yaml else jsonnet_text(needs), lock_path, lock)
     if not quiet:
         for need in needs:
-            say(f"{printable(need.reason)}: {', '.join(need.packages)}")
+            say(f"{need.reason}: {', '.join(need.packages)}")
         _tell(path, lock_path, lock)
 
 

@@ -9,13 +9,14 @@ from magpkg import inventory, options
 from magpkg.cleanup import FETCHED, PACKAGE, VENV, clean
 from magpkg.inventory import Usage, VenvRecord
 from magpkg.store import Store
-from magpkg.terminal import age, size
+from magpkg.terminal import age, size, tell
 
 _AGES = (7, 30, 90)  # days
 
 
 @click.command("list")
 @options.json_option
+@options.debug_option
 def list_venvs(as_json: bool) -> None:
     """List the venvs of the store, the last used first.
 
@@ -30,13 +31,14 @@ def list_venvs(as_json: bool) -> None:
     for record, usage in found:
         state = "running" if record.running else f"used {age(record.idle_seconds)} ago"
         sizes = f"{size(usage.total)} ({size(usage.alone)} alone)"
-        click.echo(f"{record.hash[:12]}  {state}  {len(record.packages)} packages  {sizes}")
+        tell(f"{record.hash[:12]}  {state}  {len(record.packages)} packages  {sizes}")
         for origin in record.origins:
-            click.echo(f"  {origin}")
+            tell(f"  {origin}")
 
 
 @click.command()
 @options.json_option
+@options.debug_option
 def du(as_json: bool) -> None:
     """Show how much disk the store takes, by kind, and what cleanup would free.
 
@@ -54,10 +56,10 @@ def du(as_json: bool) -> None:
         return
     for item in kinds:
         sizes = f"{size(item.usage.total):>10}  {size(item.usage.alone):>10} alone"
-        click.echo(f"{item.kind:<17} {item.count:>6}  {sizes}")
-    click.echo(f"{'all':<17} {'':>6}  {size(whole.total):>10}")
+        tell(f"{item.kind:<17} {item.count:>6}  {sizes}")
+    tell(f"{'all':<17} {'':>6}  {size(whole.total):>10}")
     for days, count in freed.items():
-        click.echo(f"magpkg cleanup --all --max-age-days {days} would free {size(count)}")
+        tell(f"magpkg cleanup --all --max-age-days {days} would free {size(count)}")
 
 
 def _freed(store: Store, days: int) -> int:

@@ -31,8 +31,8 @@ from magpkg.transport import Transport
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where the lock lacks what is wanted.")
 @options.trust_options
 @options.offline_option
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@options.quiet_option
+@options.debug_option
 @click.argument("names", nargs=-1, shell_complete=completion.lock_names)
 def lock(
     given: Inputs,
@@ -48,7 +48,6 @@ def lock(
     allow_expired: bool,
     offline: bool,
     quiet: bool,
-    debug: bool,
     names: tuple[str, ...],
 ) -> None:
     """Pin the Debian packages that a manifest wants, or NAMES, with all that they depend on.

@@ -5,12 +5,16 @@ import time
 
 import click
 
+from magpkg import options
+from magpkg.errors import MagpkgError
+from magpkg.field import shown
 from magpkg.manual import pages
 from magpkg.terminal import say
 
 
 @click.command(hidden=True)
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@options.quiet_option
+@options.debug_option
 @click.argument("directory", type=click.Path(file_okay=False))
 @click.pass_context
 def man(context: click.Context, quiet: bool, directory: str) -> None:
@@ -20,7 +24,11 @@ def man(context: click.Context, quiet: bool, directory: str) -> None:
     os.makedirs(directory, exist_ok=True)
     # The variable by which builds are made reproducible; see reproducible-builds.org/specs/source-date-epoch.
     seconds = os.environ.get("SOURCE_DATE_EPOCH", "")
-    made = list(pages(group, time.strftime("%Y-%m-%d", time.gmtime(int(seconds) if seconds.isdigit() else None))))
+    try:
+        date = time.gmtime(int(seconds) if seconds else None)
+    except (ValueError, OverflowError, OSError):
+        raise MagpkgError(f"SOURCE_DATE_EPOCH: must be seconds since 1970, got {shown(seconds)}") from None
+    made = list(pages(group, time.strftime("%Y-%m-%d", date)))
     for name, text in made:
         with open(os.path.join(directory, name), "w", encoding="ascii") as file:
             file.write(text)

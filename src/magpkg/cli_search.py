@@ -1,20 +1,23 @@
 """`magpkg search`."""
 
+import json
 import os
+from dataclasses import asdict
 
 import click
 
 from magpkg import completion, options
 from magpkg.index import Match
-from magpkg.terminal import printable, speaker
+from magpkg.terminal import speaker, tell
 
 
 @click.command()
 @options.scope_options
 @options.trust_options
 @options.offline_option
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@options.json_option
+@options.quiet_option
+@options.debug_option
 @click.argument("word", shell_complete=completion.suite_names)
 def search(
     suite: tuple[str, ...],
@@ -24,8 +27,8 @@ def search(
     no_verify: bool,
     allow_expired: bool,
     offline: bool,
+    as_json: bool,
     quiet: bool,
-    debug: bool,
     word: str,
 ) -> int:
     """Look for packages with WORD in their name or short description.
@@ -49,8 +52,12 @@ def search(
         for index in (suites.index(release, part, where.architecture) for part in where.components):
             for match in index.search(word):
                 found.setdefault(match.name, match)
-    for match in sorted(found.values(), key=lambda match: _rank(match, word.lower())):
-        click.echo(printable(f"{match.name}  {match.version}  {match.description}"))
+    ranked = sorted(found.values(), key=lambda match: _rank(match, word.lower()))
+    if as_json:
+        click.echo(json.dumps({"version": 1, "packages": [asdict(match) for match in ranked]}, indent=2))
+        return 0 if found else 1
+    for match in ranked:
+        tell(f"{match.name}  {match.version}  {match.description}")
     return 0 if found else 1
 
 

@@ -9,7 +9,7 @@ import click
 from magpkg import inventory, options
 from magpkg.manifest import Manifest, venv_hash
 from magpkg.outline import outline
-from magpkg.terminal import size
+from magpkg.terminal import size, tell
 
 if TYPE_CHECKING:
     from magpkg.evaluate import Inputs
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @options.manifest_options
 @click.option("--values", is_flag=True, help="Show the values of environment variables, too; they may be secrets.")
 @options.json_option
+@options.debug_option
 def show(given: "Inputs", values: bool, as_json: bool) -> None:
     """Show what a manifest comes to: its venv's hash, packages with versions, size, mounts and environment."""
     manifest, evaluated = options.manifest(given)
@@ -47,21 +48,21 @@ def show(given: "Inputs", values: bool, as_json: bool) -> None:
         click.echo(json.dumps(facts, indent=2))
         return
     state = "not made yet" if held is None else f"made, {size(held)}"
-    click.echo(f"manifest   {evaluated.origin}")
-    click.echo(f"venv       {name} ({state})")
-    click.echo(f"packages   {len(drawn.roots)}, {len(drawn.nodes)} with all that they need")
+    tell(f"manifest   {evaluated.origin}")
+    tell(f"venv       {name} ({state})")
+    tell(f"packages   {len(drawn.roots)}, {len(drawn.nodes)} with all that they need")
     for key in drawn.roots:
-        click.echo(f"  {drawn.nodes[key]}")
+        tell(f"  {drawn.nodes[key]}")
     _print_entry(manifest, values=values)
 
 
 def _print_entry(manifest: Manifest, *, values: bool) -> None:
     for entry in manifest.fs_entries:
-        click.echo(f"fsEntry    {entry.path}")
-    click.echo(f"mounts     {len(manifest.mounts)}, {'and' if manifest.mount_defaults else 'without'} the default ones")
+        tell(f"fsEntry    {entry.path}")
+    tell(f"mounts     {len(manifest.mounts)}, {'and' if manifest.mount_defaults else 'without'} the default ones")
     for mount in manifest.mounts:
-        click.echo(f"  {mount}")
+        tell(f"  {mount}")
     for name in manifest.env_keep:
-        click.echo(f"envKeep    {name}")
+        tell(f"envKeep    {name}")
     for name, value in manifest.env_set:
-        click.echo(f"envSet     {name}={value}" if values else f"envSet     {name}")
+        tell(f"envSet     {name}={value}" if values else f"envSet     {name}")

@@ -21,6 +21,7 @@ _FORMATS = {"dot": dot_lines, "mermaid": mermaid_lines}
 @click.command()
 @options.manifest_options
 @options.json_option
+@options.debug_option
 def tree(
     given: "Inputs",
     as_json: bool,
@@ -44,6 +45,7 @@ def _closure_names(context: click.Context, _: str) -> set[str]:
 @click.command()
 @options.manifest_options
 @options.json_option
+@options.debug_option
 @click.argument("package", shell_complete=_closure_names)
 def why(
     given: "Inputs",
@@ -69,7 +71,8 @@ def why(
 @options.manifest_options
 @click.option("--format", "style", type=click.Choice([*_FORMATS, "svg"]), default="dot", help="What to write.")
 @options.offline_option
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@options.quiet_option
+@options.debug_option
 def graph(
     given: "Inputs",
     style: str,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @options.entry_options
 @click.option("--jobs", type=click.IntRange(min=1), help="Make at most this many packages at once; default: cores.")
 @options.offline_option
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@options.quiet_option
 @click.option("--debug", is_flag=True, help="Show bwrap's command line, and tracebacks of errors.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, shell_complete=completion.files)
 def venv(

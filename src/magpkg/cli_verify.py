@@ -10,7 +10,7 @@ import click
 from magpkg import launch, options
 from magpkg.cleanup import FETCHED, PACKAGE, VENV
 from magpkg.store import Store
-from magpkg.terminal import download_line, printable, say, speaker
+from magpkg.terminal import download_line, say, speaker, tell
 from magpkg.verify import Finding, Report, Thing, everything
 from magpkg.verify import repair as move_aside
 from magpkg.verify import verify as compare
@@ -28,7 +28,8 @@ _PLURALS = {PACKAGE: "package trees", VENV: "venvs", FETCHED: "downloads"}
 @click.option("--repair", is_flag=True, help="Move what is damaged aside, and make a manifest's packages again.")
 @options.offline_option
 @options.json_option
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@options.quiet_option
+@options.debug_option
 def verify(given: "Inputs", repair: bool, offline: bool, as_json: bool, quiet: bool) -> int:
     """Compare what the store holds with what was published there: content, modes, links, and what is missing or new.
 
@@ -71,26 +72,20 @@ def _make_again(
     store: Store, manifest: "Manifest", directory: str, findings: Sequence[Finding], *, offline: bool, quiet: bool
 ) -> frozenset[Thing]:
     """Realise what was moved aside; returns it. A download comes back when a package is made from it."""
-    from magpkg.bounds import read_bounds
-    from magpkg.build import Builder
-    from magpkg.fetch import Fetcher
-    from magpkg.realise import realise
     from magpkg.transport import Transport
-    from magpkg.venv import Host, ensure
+    from magpkg.venv import Host, ensure, make_packages
 
     moved = {finding.thing for finding in findings if finding.moved is not None and finding.thing.kind != FETCHED}
     if not moved:
         return frozenset()
     environment = dict(os.environ)
     bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
-    jobs = len(os.sched_getaffinity(0))
+    host = Host(environment, os.getcwd(), bwrap, len(os.sched_getaffinity(0)))
     transport = Transport(environment, directory, offline=offline, progress=download_line(quiet=quiet))
     if any(thing.kind == PACKAGE for thing in moved):
         with store.reading():
-            builder = Builder(store, bwrap, jobs, read_bounds(environment))
-            realise(manifest.closure(), builder, Fetcher(store, transport), speaker(quiet=quiet))
+            make_packages(manifest.closure(), store, host, transport, speaker(quiet=quiet))
     if any(thing.kind == VENV for thing in moved):
-        host = Host(environment, os.getcwd(), bwrap, jobs)
         _, held = ensure(manifest, store, host, transport, speaker(quiet=quiet))
         os.close(held)
     return frozenset(moved)
@@ -113,15 +108,15 @@ def _envelope(report: Report, findings: Sequence[Finding], made: frozenset[Thing
 
 def _print(report: Report, findings: Sequence[Finding], made: frozenset[Thing]) -> None:
     for finding in findings:
-        click.echo(f"{finding.thing.kind} {finding.thing.name}{', which runs' if finding.running else ''}:")
+        tell(f"{finding.thing.kind} {finding.thing.name}{', which runs' if finding.running else ''}:")
         for item in finding.differences[:_SHOWN]:
-            click.echo(f"  {printable(f'{item.path}: {item.what}' if item.path else item.what)}")
+            tell(f"  {f'{item.path}: {item.what}' if item.path else item.what}")
         if len(finding.differences) > _SHOWN:
-            click.echo(f"  and {len(finding.differences) - _SHOWN} more, which --json shows")
+            tell(f"  and {len(finding.differences) - _SHOWN} more, which --json shows")
         if finding.moved is not None:
             after = "made again" if finding.thing in made else "what needs it next makes it again"
-            click.echo(f"  moved to {finding.moved}; {after}")
+            tell(f"  moved to {finding.moved}; {after}")
     for name in report.busy:
-        click.echo(f"left out venv {name}: it is being made or removed")
+        tell(f"left out venv {name}: it is being made or removed")
     counts = ", ".join(f"{report.checked[kind]} {plural}" for kind, plural in _PLURALS.items())
-    click.echo(f"checked {counts}: {len(findings) or 'nothing'} damaged")
+    tell(f"checked {counts}: {len(findings) or 'nothing'} damaged")

@@ -5,6 +5,7 @@ A shell asks in the middle of typing. So no network is asked, and where somethin
 
 import functools
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 _Words = Callable[[click.Context, str], Iterable[str]]
 Offer = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
 
+# What stands for itself on a line of every shell, and in what click tells the shell. A word with anything else is not
+# offered: the shells put it on the line as it is, and a file can have the name `$(command).json`.
+_PLAIN = re.compile(r"[\w./+:@%^-][\w./+:@%^=~-]*")
 _MANIFEST_ENDINGS = (".jsonnet", ".json", ".yaml", ".yml")
 
 
@@ -32,7 +36,8 @@ def offering(words: _Words) -> Offer:
         from click.shell_completion import CompletionItem
 
         with suppress(MagpkgError, OSError):
-            return [CompletionItem(word) for word in sorted(set(words(context, begun))) if word.startswith(begun)]
+            found = sorted({word for word in words(context, begun) if word.startswith(begun)})
+            return [CompletionItem(word) for word in found if _PLAIN.fullmatch(word)]
         return []
 
     return offer

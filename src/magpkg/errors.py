@@ -36,3 +36,8 @@ def storage_hint(error: OSError) -> str | None:
     if error.errno == errno.EROFS:
         return "set MAGPKG_STORE to a directory that you can write to"
     return None
+
+
+def working_directory_gone() -> MagpkgError:
+    """The error for a working directory that was removed while the shell was in it."""
+    return MagpkgError("the working directory has been removed", "change to another one")

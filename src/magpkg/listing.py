@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BufferedIOBase
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ UNREADABLE = "?"
 """Stands for a content that could not be read; no SHA-256 and no sensible target is the same."""
 
 _TAG = "magpkg listing 1"
+_HEAD_MAX = 100
+_CHUNK = 1 << 18
 
 
 class Item(NamedTuple):
@@ -107,12 +110,21 @@ def text(listing: Listing) -> str:
     return f"{_TAG} {hashlib.sha256(body.encode('ascii')).hexdigest()}\n{body}"
 
 
-def read(kept: bytes, label: str) -> dict[str, Item]:
-    """The listing whose text is `kept`; `label` names it in the error about one that is not as it was written."""
-    head, _, body = kept.partition(b"\n")
-    if head != f"{_TAG} {hashlib.sha256(body).hexdigest()}".encode("ascii"):
+def read(file: BufferedIOBase, label: str) -> dict[str, Item]:
+    """The listing that a file holds; `label` names it in the error about one that is not as it was written.
+
+    It is not loaded before its SHA-256 is known to be right: what is there instead may be of any size.
+    """
+    head, checksum = file.readline(_HEAD_MAX), hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        checksum.update(chunk)
+    if head != f"{_TAG} {checksum.hexdigest()}\n".encode("ascii"):
         raise MagpkgError(f"{label}: is damaged")
-    return {path: Item(*fields) for path, fields in json.loads(body).items()}
+    file.seek(len(head))
+    try:
+        return {path: Item(*fields) for path, fields in json.load(file).items()}
+    except (ValueError, TypeError, AttributeError):
+        raise MagpkgError(f"{label}: is no listing") from None
 
 
 def compare(expected: Listing, found: Listing) -> list[Difference]:

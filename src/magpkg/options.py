@@ -9,7 +9,7 @@ import click
 
 from magpkg import completion
 from magpkg.environment import store_root
-from magpkg.errors import MagpkgError
+from magpkg.errors import MagpkgError, working_directory_gone
 from magpkg.store import Store
 
 if TYPE_CHECKING:
@@ -121,6 +121,16 @@ def offline_option(command: _Command) -> _Command:
     return click.option("--offline", is_flag=True, help=text)(command)
 
 
+def quiet_option(command: _Command) -> _Command:
+    """The option that leaves nothing but errors."""
+    return click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")(command)
+
+
+def debug_option(command: _Command) -> _Command:
+    """The option that shows where an error comes from, which `cli` looks for by itself."""
+    return click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks of errors.")(command)
+
+
 def scope_options(command: _Command) -> _Command:
     """The options that say where packages are looked for; see locking.scope."""
     options = (
@@ -196,7 +206,7 @@ def working_directory(environment: Mapping[str, str]) -> str:
     try:
         current = os.getcwd()
     except FileNotFoundError:
-        raise MagpkgError("the working directory has been removed", "change to another one") from None
+        raise working_directory_gone() from None
     named = environment.get("PWD", "")
     if os.path.isabs(named) and os.path.normpath(named) == named:
         try:

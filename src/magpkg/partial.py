@@ -1,15 +1,17 @@
 """Partial downloads: what a run that ended early has received is kept, and the next run goes on from there."""
 
+import errno
 import fcntl
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from magpkg.errors import MagpkgError, storage_hint
 
-_OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WAIT_SECONDS = 0.05
 _CHUNK = 1 << 18
 
@@ -75,7 +77,7 @@ def receiving(path: str, stopped: Callable[[], bool]) -> Iterator[Partial]:
 
 def _locked(path: str, stopped: Callable[[], bool]) -> int:
     while True:
-        descriptor = os.open(path, _OPEN, 0o600)
+        descriptor = _opened(path)
         try:
             while not _try_lock(descriptor):
                 if stopped():
@@ -89,6 +91,20 @@ def _locked(path: str, stopped: Callable[[], bool]) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _opened(path: str) -> int:
+    try:
+        descriptor = os.open(path, _OPEN, 0o600)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise MagpkgError(f"{path}: cannot be opened: {error.strerror}", storage_hint(error)) from error
+    else:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+    # Reading a pipe would never end; what a symlink leads to is not the store's.
+    raise MagpkgError(f"{path}: is no file, as a download on its way must be", "remove it")
 
 
 def _try_lock(descriptor: int) -> bool:

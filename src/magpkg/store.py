@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from magpkg import record
 from magpkg.errors import MagpkgError, storage_hint
 from magpkg.workspace import beside, working
 
@@ -63,11 +64,7 @@ class Store:
 
     def members(self, venv_hash: str) -> list[str]:
         """The names of the package trees that a venv was made of; none where it is gone."""
-        try:
-            with open(f"{self.venv(venv_hash)}/packages", encoding="utf-8") as file:
-                return file.read().split()
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+        return record.text(f"{self.venv(venv_hash)}/packages").split()
 
     def names(self, directory: str) -> list[str]:
         """The names published in a directory of the store, sorted; one of which only a file beside is left, too."""
@@ -84,19 +81,16 @@ class Store:
 
     def origins(self, venv_hash: str) -> list[str]:
         """Where the manifests lie that led to a venv, as far as is known; the last one last."""
-        try:
-            with open(f"{self.origins_directory}/{venv_hash}", encoding="utf-8", errors="surrogateescape") as file:
-                return file.read().splitlines()
-        except FileNotFoundError:
-            return []
+        return [line for line in record.text(f"{self.origins_directory}/{venv_hash}").split("\n") if line]
 
     def note_origin(self, venv_hash: str, origin: str) -> None:
-        """Note that the manifest at `origin` led to a venv: for people, so a store that cannot take it does without."""
-        if origin in self.origins(venv_hash):
-            return
-        path = f"{self.origins_directory}/{venv_hash}"
-        with suppress(OSError), open(path, "a", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(f"{origin}\n")
+        """Note that the manifest at `origin` led to a venv: for people, so a store that cannot take it does without.
+
+        Nor is one noted whose name is more than a line.
+        """
+        with suppress(OSError):
+            if "\n" not in origin and origin not in self.origins(venv_hash):
+                record.add_line(f"{self.origins_directory}/{venv_hash}", origin)
 
     def keep_text(self, name: str, text: str) -> str:
         """Keep a small file for sandboxes to show, replacing an earlier one that differs; returns its path."""
@@ -152,11 +146,11 @@ class Store:
         """
         descriptor = os.open(f"{path}.lock", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            free = os.fstat(descriptor).st_nlink > 0
-        except BlockingIOError:
-            free = False
-        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                free = os.fstat(descriptor).st_nlink > 0
+            except BlockingIOError:
+                free = False
             yield free
         finally:
             os.close(descriptor)

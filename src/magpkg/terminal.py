@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
 
 def say(message: str) -> None:
-    """Print one line of magpkg's own to standard error; standard output is the command's."""
-    click.echo(f"magpkg: {message}", err=True)
+    """Print a message of magpkg's own to standard error; standard output is the command's."""
+    click.echo(f"magpkg: {_printable_lines(message)}", err=True)
+
+
+def tell(text: str) -> None:
+    """Print one line of facts to standard output, for people; what is exact is JSON."""
+    click.echo(printable(text))
 
 
 def speaker(*, quiet: bool) -> Callable[[str], None]:
@@ -40,7 +45,7 @@ def fail(error: MagpkgError, status: int, *, debug: bool = False) -> int:
     if debug:
         click.echo(traceback.format_exc(), err=True)
     if error.detail:
-        click.echo(error.detail, err=True)
+        click.echo(_printable_lines(error.detail), err=True)
     say(f"error: {error.message}")
     if error.hint:
         say(f"hint: {error.hint}")
@@ -69,6 +74,10 @@ def age(seconds: float) -> str:
 def printable(text: str) -> str:
     """Text of strangers without what a terminal would take for a command."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def _printable_lines(text: str) -> str:
+    return "\n".join(printable(line.expandtabs()) for line in text.split("\n"))
 
 
 def _draw(text: str) -> None:

@@ -23,9 +23,14 @@ class Draft:
     def add(self) -> None:
         """Give the draft its name, which must be free: whoever else takes it first keeps it."""
         with _writing(self.path):
-            # O_EXCL takes the name, also from a dangling link; what is then replaced is our own empty file.
-            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
-            os.replace(self._partial, self.path)
+            try:
+                os.link(self._partial, self.path)  # which takes a free name only, and at once with the text
+            except FileExistsError:
+                raise
+            except OSError:  # a file system without hard links
+                # O_EXCL takes the name, also from a dangling link; what is then replaced is our own empty file.
+                os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+                os.replace(self._partial, self.path)
 
 
 @contextmanager

@@ -107,7 +107,8 @@ class Transport:
                         continue
                     position = _begin(response, position if headers else 0)
                     validator = _validator(response)
-                    size = position + int(response.headers.get("Content-Length", "0"))
+                    length = int(response.headers.get("Content-Length", "0"))
+                    size = position + length if length else 0
                     for chunk in response.stream(_CHUNK, decode_content=False):
                         yield position, chunk
                         position += len(chunk)

@@ -81,15 +81,10 @@ def _make(
     status: Callable[[str], None],
     path: str,
 ) -> None:
-    from magpkg.bounds import read_bounds
-    from magpkg.build import Builder
-    from magpkg.fetch import Fetcher
-    from magpkg.realise import realise
     from magpkg.rootfs import Member, assemble
 
     with store.reading():
-        builder = Builder(store, host.bwrap, host.jobs, read_bounds(host.environment))
-        realise(closure, builder, Fetcher(store, transport), report, status)
+        make_packages(closure, store, host, transport, report, status)
         with store.workspace("venv", store.venv_directory) as work:
             os.makedirs(f"{work}/venv/rootfs", 0o755)
             members = [Member(package, store.package(package.tree_name)) for package in closure]
@@ -101,6 +96,24 @@ def _make(
                 with open(f"{work}/venv/{ENTRIES}", "w", encoding="utf-8") as file:
                     file.write(keep_entries(manifest.fs_entries))
             store.publish(f"{work}/venv", path)
+
+
+def make_packages(
+    closure: Sequence[Package],
+    store: Store,
+    host: Host,
+    transport: "Transport",
+    report: Callable[[str], None],
+    status: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Have the store hold the trees of all these packages, which whoever calls it keeps by `store.reading`."""
+    from magpkg.bounds import read_bounds
+    from magpkg.build import Builder
+    from magpkg.fetch import Fetcher
+    from magpkg.realise import realise
+
+    builder = Builder(store, host.bwrap, host.jobs, read_bounds(host.environment))
+    realise(closure, builder, Fetcher(store, transport), report, status)
 
 
 def draw(

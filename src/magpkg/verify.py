@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from magpkg import listing, lock
+from magpkg import listing, lock, record
 from magpkg.cleanup import FETCHED, PACKAGE, VENV
 from magpkg.errors import MagpkgError
 from magpkg.fsentry import ENTRIES, FsEntry, kept_entries
@@ -195,8 +195,8 @@ class _Check:
         """The names of the trees that a venv consists of and its fsEntries; its name is a hash of them."""
         members = self._store.members(name)
         try:
-            with open(f"{self._store.venv(name)}/{ENTRIES}", encoding="utf-8") as file:
-                entries = kept_entries(file.read())
+            with record.opened(f"{self._store.venv(name)}/{ENTRIES}") as file:
+                entries = kept_entries(file.read().decode("utf-8"))
         except FileNotFoundError:
             entries = ()
         except ValueError:
@@ -216,8 +216,8 @@ class _Check:
 
     def _read_listing(self, package: str) -> Listing | str:
         try:
-            with open(self._store.listing(package), "rb") as file:
-                return listing.read(file.read(), f"the digest of package {package}")
+            with record.opened(self._store.listing(package)) as file:
+                return listing.read(file, f"the digest of package {package}")
         except FileNotFoundError:
             return f"there is no digest of package {package}: an older magpkg made it, or the digest was removed"
         except OSError as error:

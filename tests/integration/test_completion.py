@@ -67,6 +67,13 @@ def test_offers(repository: Repository, tmp_path: Path, line: str, expected: lis
     assert offered(repository.magpkg, line) == expected
 
 
+def test_a_name_that_a_shell_would_not_take_as_it_is_is_not_offered(repository: Repository, tmp_path: Path) -> None:
+    for name in ("$(touch x).json", "a b.json", "a\nplain,b.json", "`x`.json", "a;b.json", "~.json", "größe.json"):
+        (tmp_path / name).write_text("")
+    assert offered(repository.magpkg, "magpkg venv -f ") == ["plain,größe.json", "plain,magpkg.yaml"]
+    assert offered(repository.magpkg, "magpkg venv -f a") == ["file,a"]  # the shell itself knows how to quote them
+
+
 def test_why_offers_what_a_manifest_comes_to(magpkg: Magpkg) -> None:
     Path(magpkg.directory, "m.jsonnet").write_text(expression(["git"]))
     names = offered(magpkg, "magpkg why -f m.jsonnet libc")

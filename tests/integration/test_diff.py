@@ -97,3 +97,27 @@ def test_a_venv_is_known_by_its_manifest_or_by_its_packages(own_store: Magpkg, p
     assert "fields     not known" in own_store.run("diff", name[:12]).checked().stdout
     assert "no venv of the store begins" in own_store.run("diff", "0123456", name).stderr
     assert "all name the second manifest" in own_store.run("diff", name, name, "-e", "{}").stderr
+
+
+def test_a_revision_is_looked_at_without_running_what_its_repository_names(history: Repository, tmp_path: Path) -> None:
+    (tmp_path / ".gitattributes").write_text("* filter=mine\n")
+    (tmp_path / "env/..odd.jsonnet").symlink_to("magpkg.jsonnet")
+    git(tmp_path, "add", ".gitattributes", "env")
+    git(tmp_path, "commit", "-qm", "second")
+    ran = tmp_path / "ran"
+    for hook in ("post-index-change", "post-checkout"):
+        (tmp_path / ".git/hooks" / hook).write_text(f"#!/bin/sh\necho {hook} >>'{ran}'\n")
+        (tmp_path / ".git/hooks" / hook).chmod(0o755)
+    git(tmp_path, "config", "core.fsmonitor", f"echo monitor >>'{ran}'; :")
+    git(tmp_path, "config", "filter.mine.smudge", f"echo filter >>'{ran}'; cat")
+    history.magpkg.run("diff", "HEAD:env/magpkg.jsonnet", "HEAD~1:env/magpkg.jsonnet").checked()
+    assert not ran.exists()
+    done = history.magpkg.run("diff", "HEAD:env/..odd.jsonnet", "HEAD~1:env/magpkg.jsonnet").checked()
+    assert "mounts     + /old\nmounts     - /new\n" in done.stdout
+
+
+def test_what_git_refuses_is_said_in_its_words(history: Repository, tmp_path: Path) -> None:
+    done = history.magpkg.run("diff", "HEAD:x", env={"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"})
+    assert (done.status, done.stdout) == (1, "")
+    assert "error: git rev-parse: fatal: detected dubious ownership" in done.stderr
+    assert f"hint: if you trust it, run: git config --global --add safe.directory {tmp_path}" in done.stderr

@@ -116,10 +116,23 @@ def test_what_a_terminal_or_a_full_pipe_makes_of_it(magpkg: Magpkg, tmp_path: Pa
     assert full.status == 1
     assert "No space left" in full.stderr
     assert os.listdir(tmp_path) == ["there"]
+    limited = ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *magpkg.words("export", "-o", "x", "-e", MANIFEST)]
+    stopped = subprocess.run(limited, cwd=tmp_path, env=magpkg.environment(), capture_output=True, text=True)
+    assert (stopped.returncode, stopped.stderr) == (1, "magpkg: error: x: cannot be written: File too large\n")
+    assert os.listdir(tmp_path) == ["there"]
     terminal = Terminal(magpkg.words("export", "-e", MANIFEST), magpkg.environment(), magpkg.directory)
     terminal.expect("an archive is nothing for a terminal")
     assert terminal.wait() == 1
     terminal.close()
+
+
+def test_where_nothing_can_be_written_nothing_is_made(own_store: Magpkg, tmp_path: Path) -> None:
+    own_store.run("list")
+    for output, problem in ((tmp_path / "none/x", f"there is no directory {tmp_path}/none"), (tmp_path, "it is a dir")):
+        done = own_store.run("export", "-o", str(output), "-e", MANIFEST)
+        assert done.status == 1
+        assert f"error: {output}: cannot be written: {problem}" in done.stderr
+        assert "making" not in done.stderr
 
 
 class Tools:

@@ -185,6 +185,10 @@ def test_search_has_the_name_itself_first(repository: Repository) -> None:
     assert [line.split()[0] for line in found if line] == ["tool", "toolbox", "libtool", "other"]
     nothing = repository.magpkg.run(*words, "nosuchword")
     assert (nothing.status, nothing.stdout) == (1, "")
+    told = json.loads(repository.magpkg.run(*words, "--json", "libtool").checked().stdout)
+    assert told == {"version": 1, "packages": [{"name": "libtool", "version": "1", "description": "x"}]}
+    nothing = repository.magpkg.run(*words, "--json", "nosuchword")
+    assert (nothing.status, json.loads(nothing.stdout)) == (1, {"version": 1, "packages": []})
 
 
 def test_refusals_of_the_mirror_and_the_keyring(repository: Repository, tmp_path: Path) -> None:

@@ -61,3 +61,9 @@ def test_nothing_in_a_help_text_means_anything_to_troff(magpkg: Magpkg) -> None:
     shown = unadorned(magpkg.run("venv", "-q", "--", "sh", "-c", command).checked().stdout)
     assert shown.count(odd.replace("`", "")) == 4
     assert f"'quoted {odd.replace('`', '')}" in shown
+
+
+def test_a_date_that_is_none_is_refused(magpkg: Magpkg) -> None:
+    for seconds in ("²", "now", "9" * 30):
+        done = magpkg.run("man", "pages", env={"SOURCE_DATE_EPOCH": seconds})
+        assert (done.status, "error: SOURCE_DATE_EPOCH: must be seconds since 1970, got" in done.stderr) == (1, True)

@@ -1,6 +1,8 @@
 """Every program that ships, started in a venv, and what it prints."""
 
+import json
 import pathlib
+import secrets
 import ssl
 import threading
 from collections.abc import Iterator
@@ -50,6 +52,13 @@ PROGRAMS = [
     ("which", "which sh git", "/usr/bin/sh\n/usr/bin/git\n"),
     ("sh", "sh -c 'echo $0'; cat /etc/os-release | grep -c bookworm", None),
 ]
+
+
+def test_the_packages_of_the_example_agree(magpkg: Magpkg) -> None:
+    new = {"type": "file", "path": "/etc/new", "contents": secrets.token_hex()}  # so that the venv has to be made
+    done = magpkg.venv(f"{CORE} + {{ fsEntries: [{json.dumps(new)}] }}", "w", "-V").checked()
+    assert "warning" not in done.stderr
+    assert "procps" in done.stdout
 
 
 @pytest.mark.parametrize(("name", "command", "printed"), PROGRAMS, ids=[name for name, _, _ in PROGRAMS])

@@ -178,6 +178,21 @@ DAMAGES: dict[str, tuple[Callable[[Place], object], dict[str, list[str]]]] = {
             for kind in ("package", "venv")
         },
     ),
+    "record that is no text": (
+        lambda place: (place.venv / "packages").write_bytes(b"\xff\0/../x\n"),
+        {"venv": [": what it was made of cannot be told: its record is damaged or older than these checks"]},
+    ),
+    "record without an end": (
+        lambda place: swapped(place.venv / "packages", os.mkfifo),
+        {"venv": [": what it was made of cannot be told: its record is damaged or older than these checks"]},
+    ),
+    "digest without an end": (
+        lambda place: swapped(pathlib.Path(f"{place.mine}.digest"), os.mkfifo),
+        {
+            kind: [": there is no digest of package NAME: an older magpkg made it, or the digest was removed"]
+            for kind in ("package", "venv")
+        },
+    ),
     "download": (lambda place: rewritten(place.download, "x"), {"fetched": [": has another content"]}),
 }
 
@@ -236,6 +251,16 @@ def test_a_venv_outlives_the_tree_that_was_moved_aside(place: Place) -> None:
     assert place.told(status=0) == {}
     (place.venv / "rootfs/srv/file").unlink()
     assert place.told(status=1) == {"venv": ["rootfs/srv/file: is missing"]}
+
+
+def test_an_export_makes_again_what_was_moved_aside(place: Place) -> None:
+    written = place.magpkg.run("export", "-o", "before.tar").checked()
+    (place.mine / "srv/more").write_text("")
+    assert place.told("--repair", status=0) == {"package": ["srv/more: does not belong here"]}
+    assert place.magpkg.run("export", "-o", "after.tar").checked().stdout == written.stdout
+    before, after = (pathlib.Path(place.magpkg.directory, f"{name}.tar").read_bytes() for name in ("before", "after"))
+    assert before == after
+    assert place.sound()
 
 
 def test_a_running_venv_is_told_and_not_touched(place: Place) -> None:

@@ -5,7 +5,7 @@ import os
 import pathlib
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -14,7 +14,7 @@ from magpkg.errors import MagpkgError
 from magpkg.fetch import Fetcher, Wanted
 from magpkg.package import Source
 from magpkg.store import Store
-from magpkg.transport import Transport
+from magpkg.transport import Transport, Unseen
 from tests.support import certificate, sha256
 
 CONTENT = b"the right content\n" * 1000
@@ -204,6 +204,7 @@ class Breaking(BaseHTTPRequestHandler):
     ranges: bool
     changed: bool
     tagged: bool
+    sized = True
 
     def do_GET(self) -> None:
         """Answer."""
@@ -219,7 +220,8 @@ class Breaking(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if self.tagged:
             self.send_header("ETag", tag)
-        self.send_header("Content-Length", str(len(body) - start))
+        if self.sized:
+            self.send_header("Content-Length", str(len(body) - start))
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         self.end_headers()
@@ -244,6 +246,28 @@ def fetch_broken(
         finally:
             running.shutdown()
     return asked
+
+
+@pytest.mark.parametrize("sized", [True, False])
+def test_the_size_of_what_is_continued_is_that_of_the_whole_file(sized: bool) -> None:
+    class Seen(Unseen):
+        """Remembers what it was told."""
+
+        def __init__(self) -> None:
+            self.told: set[tuple[int, int]] = set()
+
+        def received(self, url: str, position: int, size: int) -> None:
+            """Remember it."""
+            self.told.add((position, size))
+
+    traits = {"asked": [], "breaks": 0, "ranges": True, "changed": False, "tagged": True, "sized": sized}
+    seen = Seen()
+    with ThreadingHTTPServer(("127.0.0.1", 0), type("Own", (Breaking,), traits)) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        transport = Transport({}, "/", progress=seen)
+        list(transport.pieces(f"http://127.0.0.1:{running.server_port}/a", 7000))
+        running.shutdown()
+    assert seen.told == {(len(CONTENT), len(CONTENT) if sized else 0)}
 
 
 def test_what_breaks_off_is_continued(store: Store) -> None:
@@ -293,6 +317,18 @@ def test_an_earlier_part_of_no_use_to_the_server_is_dropped(store: Store) -> Non
     pathlib.Path(store.partial(RIGHT)).write_bytes(CONTENT[:7000])
     assert fetch_broken(store, breaks=0, ranges=False) == ["bytes=7000-"]
     assert content(store) == CONTENT
+
+
+@pytest.mark.parametrize(
+    "make",
+    [os.mkfifo, os.mkdir, lambda path: os.symlink("/etc/hostname", path), lambda path: os.symlink("/dev/zero", path)],
+)
+def test_what_is_no_file_is_neither_waited_for_nor_followed(
+    store: Store, server: Server, make: Callable[[str], None]
+) -> None:
+    make(store.partial(RIGHT))
+    with pytest.raises(MagpkgError, match="is no file, as a download on its way must be"):
+        fetch(store, f"http://{server.url}/right")
 
 
 def test_two_that_want_one_file_receive_it_once(store: Store, server: Server) -> None:

@@ -46,7 +46,7 @@ ROWS = (
     ("candidate", "sources", "workspace"),
     ("alternatives", "archive", "fsentry", "listing", "lockfile", "mirror", "mount", "package", "partial", "tree"),
     ("namespaces",),
-    ("bounds", "digest", "field", "finding", "listplace", "needs", "textfile"),
+    ("bounds", "digest", "field", "finding", "listplace", "needs", "record", "textfile"),
     # What a warm launch imports, and nothing above.
     ("launch", "plan"),
     ("environment", "hostfiles", "lock"),

@@ -1,5 +1,6 @@
 """Listings: taken from a tree, written and read, compared."""
 
+import io
 import os
 import pathlib
 import random
@@ -9,6 +10,7 @@ import pytest
 from magpkg.errors import MagpkgError
 from magpkg.listing import DIRECTORY, FILE, OTHER, SYMLINK, UNREADABLE, Difference, Item, compare, read, take, text
 from magpkg.tree import Tree
+from tests.support import sha256
 
 BEFORE = {
     "bin": Item(DIRECTORY, 0o755),
@@ -51,7 +53,7 @@ def test_what_lies_below_a_difference_is_not_told_again() -> None:
 def test_a_text_is_read_as_it_was_written_or_not_at_all() -> None:
     listing = BEFORE | {os.fsdecode(b"\xff\n\xe2\x82\xac"): Item(SYMLINK, 0o777, 0, os.fsdecode(b"\xfe"))}
     kept = text(listing).encode("ascii")
-    assert read(kept, "x") == listing
+    assert read(io.BytesIO(kept), "x") == listing
     choose = random.Random(1)  # noqa: S311 - to be repeated, not to be secret
     broken = [b"", kept[:-1], kept[: len(kept) // 2], b"\0" * len(kept), kept + b" ", kept.partition(b"\n")[2]]
     for _ in range(50):
@@ -59,7 +61,14 @@ def test_a_text_is_read_as_it_was_written_or_not_at_all() -> None:
         broken.append(kept[:position] + bytes([kept[position] ^ 1]) + kept[position + 1 :])
     for garbage in broken:
         with pytest.raises(MagpkgError, match="the digest of a: is damaged"):
-            read(garbage, "the digest of a")
+            read(io.BytesIO(garbage), "the digest of a")
+
+
+def test_a_text_that_another_program_wrote_is_no_listing() -> None:
+    for body in (b"[]", b"5", b'{"a": 5}', b'{"a": ["file", 1, 2, 3, 4, 5]}', b"{"):
+        kept = b"magpkg listing 1 " + sha256(body).encode() + b"\n" + body
+        with pytest.raises(MagpkgError, match="the digest of a: is no listing"):
+            read(io.BytesIO(kept), "the digest of a")
 
 
 def test_the_writer_knows_the_digests_of_what_it_leaves(tmp_path: pathlib.Path) -> None:

@@ -218,6 +218,20 @@ def test_members(store: Store) -> None:
     assert store.members("gone") == []
 
 
+def test_origins_are_lines_whatever_stands_in_their_place(store: Store) -> None:
+    for origin in ("/a\x1b/\u2028b", "/a\nb", os.fsdecode(b"/\xff"), "/a\x1b/\u2028b"):
+        store.note_origin("abc", origin)
+    assert store.origins("abc") == ["/a\x1b/\u2028b", os.fsdecode(b"/\xff")]
+    os.mkfifo(f"{store.origins_directory}/pipe")
+    os.mkdir(f"{store.origins_directory}/directory")
+    for name in ("pipe", "directory"):
+        store.note_origin(name, "/a")
+        assert store.origins(name) == []
+    os.rename(store.origins_directory, f"{store.origins_directory}.away")
+    os.symlink(store.origins_directory, store.origins_directory)  # nothing can be looked up in a circle
+    store.note_origin("abc", "/a")
+
+
 def test_what_is_published_was_flushed_before(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     library = ctypes.CDLL(None, use_errno=True)
