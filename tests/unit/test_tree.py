@@ -97,6 +97,26 @@ def test_a_hard_link_cannot_name_what_is_outside(places: tuple[str, str]) -> Non
     assert os.stat(f"{outside}/file").st_nlink == 1
 
 
+def test_a_hard_link_to_a_symlink_is_one_to_the_symlink_itself(places: tuple[str, str]) -> None:
+    root, outside = places
+    with Tree(root, "package a") as tree:
+        for target in ("none", outside):
+            tree.make_symlink("link", target)
+            tree.make_link("other", "link")
+            assert os.path.samestat(os.lstat(f"{root}/link"), os.lstat(f"{root}/other"))
+
+
+@pytest.mark.parametrize("path", ["../outside/file", "here/../outside/file", "here/../../outside/file"])
+def test_no_way_up_leads_out(places: tuple[str, str], path: str) -> None:
+    root, outside = places
+    with Tree(root, "package evil") as tree:
+        tree.make_symlink("here", ".")
+        tree.write_file("here/known", 0o644, [])
+        tree.write_file(path, 0o644, [b"written"])
+    assert read(f"{outside}/file") == "untouched"
+    assert read(f"{root}/outside/file") == "written"
+
+
 def test_a_mode_is_not_set_through_a_symlink(places: tuple[str, str]) -> None:
     root, outside = places
     before = os.stat(outside).st_mode
@@ -122,13 +142,12 @@ def test_a_directory_that_meets_a_symlink_to_one_follows_it(places: tuple[str, s
 def test_a_replaced_symlink_is_not_remembered(places: tuple[str, str]) -> None:
     root, _ = places
     with Tree(root, "rootfs") as tree:
-        tree.make_directory("one")
-        tree.make_symlink("link", "one")
-        tree.write_file("link/a", 0o644, [])
-        tree.make_symlink("link", "two")
-        tree.write_file("link/a", 0o644, [])
-    assert os.listdir(f"{root}/one") == ["a"]
-    assert os.listdir(f"{root}/two") == ["a"]
+        for target in ("one", "two"):
+            tree.make_symlink("link", target)
+            tree.write_file("link/a", 0o644, [])
+            tree.make_directory("link/d", 0o700)
+    assert sorted(os.listdir(f"{root}/one")) == ["a", "d"]
+    assert sorted(os.listdir(f"{root}/two")) == ["a", "d"]
 
 
 def test_what_cannot_be_is_named(places: tuple[str, str]) -> None:
