@@ -15,7 +15,7 @@ from magpkg.fetch import Fetcher, Wanted
 from magpkg.package import Source
 from magpkg.store import Store
 from magpkg.transport import Transport
-from tests.support import certificate, sha256
+from tests.support import certificate, room, sha256
 
 CONTENT = b"the right content\n" * 1000
 RIGHT = sha256(CONTENT)
@@ -293,6 +293,20 @@ def test_an_earlier_part_of_no_use_to_the_server_is_dropped(store: Store) -> Non
     pathlib.Path(store.partial(RIGHT)).write_bytes(CONTENT[:7000])
     assert fetch_broken(store, breaks=0, ranges=False) == ["bytes=7000-"]
     assert content(store) == CONTENT
+
+
+def test_a_download_that_does_not_fit_is_an_error_and_is_not_kept(store: Store, server: Server) -> None:
+    with room(len(CONTENT) - 100):
+        said = message(store, f"http://{server.url}/right")
+    assert said.startswith(f"{store.partial(RIGHT)}: a download cannot be written: ")
+
+
+def test_a_partial_download_is_no_symlink(store: Store, server: Server, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "prey").write_bytes(b"untouched")
+    os.symlink(tmp_path / "prey", store.partial(RIGHT))
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        fetch(store, f"http://{server.url}/right")
+    assert (tmp_path / "prey").read_bytes() == b"untouched"
 
 
 def test_two_that_want_one_file_receive_it_once(store: Store, server: Server) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from magpkg.errors import MagpkgError
 from magpkg.tree import Tree, remove, tidy
+from tests.support import room
 
 
 @pytest.fixture
@@ -104,6 +105,33 @@ def test_a_hard_link_to_a_symlink_is_one_to_the_symlink_itself(places: tuple[str
             tree.make_symlink("link", target)
             tree.make_link("other", "link")
             assert os.path.samestat(os.lstat(f"{root}/link"), os.lstat(f"{root}/other"))
+
+
+def test_a_hard_link_that_is_there_stays(places: tuple[str, str]) -> None:
+    root, _ = places
+    with Tree(root, "package a") as tree:
+        tree.write_file("a", 0o644, [b"content"])
+        for _ in range(2):
+            tree.make_link("b", "a")
+            tree.make_link("a", "b")
+            tree.make_link("a", "a")
+    assert read(f"{root}/a") == read(f"{root}/b") == "content"
+
+
+def test_hard_links_between_more_directories_than_are_remembered(places: tuple[str, str]) -> None:
+    root, _ = places
+    with Tree(root, "package a") as tree:
+        for index in range(450):
+            tree.write_file(f"{index}/a", 0o644, [])
+        for index in (250, 251, 0, 300, 449):
+            tree.make_link(f"new{index}/a", f"{index}/a")
+    assert os.path.samefile(f"{root}/new250/a", f"{root}/250/a")
+
+
+def test_a_file_that_does_not_fit_is_an_error(places: tuple[str, str]) -> None:
+    root, _ = places
+    with Tree(root, "package a") as tree, room(1000), pytest.raises(MagpkgError, match="big: cannot be written"):
+        tree.write_file("big", 0o644, [b"x" * 1500])
 
 
 @pytest.mark.parametrize("path", ["../outside/file", "here/../outside/file", "here/../../outside/file"])
