@@ -34,7 +34,9 @@ def test_files_directories_and_links(places: tuple[str, str]) -> None:
         tree.make_directory("usr/share", 0o750)
         tree.make_link("usr/bin/b", "usr/bin/a")
         tree.make_symlink("usr/bin/c", "a")
+        tree.make_symlink("dangling", "nowhere")
         assert tree.exists("usr/bin/c")
+        assert tree.exists("dangling")
         assert not tree.exists("usr/bin/d")
     assert read(f"{root}/usr/bin/a") == "onetwo"
     assert os.stat(f"{root}/usr/bin/a").st_mtime == 1000
@@ -233,11 +235,13 @@ def test_tidy_drops_setuid_and_sets_times(places: tuple[str, str]) -> None:
         pathlib.Path(f"{root}/{name}").touch()
         os.chmod(f"{root}/{name}", mode)
     os.mkdir(f"{root}/sticky")
-    os.chmod(f"{root}/sticky", 0o1777)  # noqa: S103 - what tidy is to mend
+    for path in (root, f"{root}/sticky"):
+        os.chmod(path, 0o3777)  # noqa: S103 - what tidy is to mend
     os.symlink("suid", f"{root}/link")
     tidy(root, "package a", 86400)
     modes = {name: stat.S_IMODE(os.lstat(f"{root}/{name}").st_mode) for name in ("suid", "sgid", "hidden", "sticky")}
     assert modes == {"suid": 0o755, "sgid": 0o755, "hidden": 0o400, "sticky": 0o777}
+    assert stat.S_IMODE(os.stat(root).st_mode) == 0o777
     assert {os.lstat(f"{root}/{name}").st_mtime for name in ("suid", "hidden", "link")} == {86400}
 
 
@@ -246,6 +250,15 @@ def test_tidy_refuses_what_is_no_file(places: tuple[str, str]) -> None:
     os.mkfifo(f"{root}/pipe")
     with pytest.raises(MagpkgError, match=r"^package a: /out/pipe: is a device, fifo or socket$"):
         tidy(root, "package a", 0)
+
+
+def test_tidy_goes_only_so_deep(places: tuple[str, str]) -> None:
+    root, _ = places
+    os.makedirs(f"{root}/{'d/' * 255}")
+    with pytest.raises(MagpkgError, match=r"directories are nested more than 250 deep$"):
+        tidy(root, "package a", 0)
+    remove(root)
+    assert not os.path.exists(root)
 
 
 def test_remove_follows_no_symlink_and_counts_what_it_frees(places: tuple[str, str]) -> None:
@@ -258,5 +271,8 @@ def test_remove_follows_no_symlink_and_counts_what_it_frees(places: tuple[str, s
     freed = remove(root)
     assert 100_000 <= freed < 140_000
     assert not os.path.exists(root)
+    os.symlink(outside, root)
+    remove(root)
+    assert not os.path.lexists(root)
     assert read(f"{outside}/file") == "untouched"
     assert remove(root) == 0
