@@ -261,6 +261,19 @@ def test_tidy_goes_only_so_deep(places: tuple[str, str]) -> None:
     assert not os.path.exists(root)
 
 
+def test_a_tree_deeper_than_a_process_can_hold_open_is_removed(places: tuple[str, str]) -> None:
+    root, _ = places
+    directory = os.open(root, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=directory)
+        below = os.open("d", os.O_RDONLY, dir_fd=directory)
+        os.close(directory)
+        directory = below
+    os.close(directory)
+    remove(root)
+    assert not os.path.exists(root)
+
+
 def test_remove_follows_no_symlink_and_counts_what_it_frees(places: tuple[str, str]) -> None:
     root, outside = places
     os.makedirs(f"{root}/closed/deep")
