@@ -1,6 +1,7 @@
 """The store: locks that outlive, workspaces that are swept, publishing by one rename."""
 
 import ctypes
+import errno
 import fcntl
 import os
 import pathlib
@@ -358,3 +359,20 @@ def test_what_is_published_was_flushed_before(store: Store, monkeypatch: pytest.
         store.publish(f"{work}/out", store.package("a"))
     assert calls == [f"syncfs of {work}", "rename"]
     assert os.path.isdir(store.package("a"))
+
+
+def test_what_cannot_be_flushed_is_not_published(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Library:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def syncfs(self, _: int) -> int:
+            ctypes.set_errno(errno.ENOSPC)
+            return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", Library)  # a disk that fails to write what it took cannot be had otherwise
+    with store.workspace("test") as work:
+        os.mkdir(f"{work}/out")
+        with pytest.raises(MagpkgError, match="cannot be published: No space left on device"):
+            store.publish(f"{work}/out", store.package("a"))
+    assert os.listdir(store.packages_directory) == []

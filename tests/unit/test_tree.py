@@ -136,15 +136,15 @@ def test_a_file_that_does_not_fit_is_an_error(places: tuple[str, str]) -> None:
         tree.write_file("big", 0o644, [b"x" * 1500])
 
 
-@pytest.mark.parametrize("path", ["../outside/file", "here/../outside/file", "here/../../outside/file"])
+@pytest.mark.parametrize("path", ["../file", "here/../file", "here/../../file"])
 def test_no_way_up_leads_out(places: tuple[str, str], path: str) -> None:
     root, outside = places
     with Tree(root, "package evil") as tree:
         tree.make_symlink("here", ".")
         tree.write_file("here/known", 0o644, [])
         tree.write_file(path, 0o644, [b"written"])
-    assert read(f"{outside}/file") == "untouched"
-    assert read(f"{root}/outside/file") == "written"
+    assert sorted(os.listdir(os.path.dirname(outside))) == ["outside", "root"]
+    assert read(f"{root}/file") == "written"
 
 
 def test_a_mode_is_not_set_through_a_symlink(places: tuple[str, str]) -> None:
