@@ -14,6 +14,7 @@ import pysequoia
 from pysequoia import ArmorKind, SignatureMode, Tsk
 
 from magpkg.debian import base_names
+from magpkg.signature import unverified
 from tests.support import Magpkg, Outcome, ar_bytes, sha256, tar_bytes
 
 _CODENAMES = {"oldstable": "bookworm", "stable": "trixie"}
@@ -117,6 +118,12 @@ class Repository:
             self.put(f"dists/{suite}/InRelease", signers[0].signed(text))
         else:
             self.put(f"dists/{suite}/InRelease", signed_by_both(text, signers[0], signers[1]))
+
+    def sign_again(self, suite: str, old: bytes, new: bytes) -> None:
+        """Sign a suite's InRelease after a change of its text."""
+        text = unverified(self.get(f"dists/{suite}/InRelease"))
+        assert old in text
+        self.write_inrelease(suite, text.replace(old, new))
 
     def put(self, path: str, content: bytes) -> None:
         """Write a file of the mirror."""

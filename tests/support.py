@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import resource
 import select
 import signal
 import subprocess
@@ -94,6 +95,17 @@ def tree_digest(root: str) -> dict[str, tuple[str | int, ...]]:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
         told[path.removeprefix(root)] = (status.st_mode, status.st_mtime_ns, status.st_size, status.st_uid, content)
     return told
+
+
+@contextmanager
+def room(size: int) -> Iterator[None]:
+    """Let no file grow beyond `size` bytes: what is written there ends early, as on a full disk, and then fails."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def certificate(directory: str) -> tuple[str, str]:

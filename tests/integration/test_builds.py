@@ -35,7 +35,8 @@ def test_what_a_build_sees(own_store: Magpkg) -> None:
         'echo $PATH $SOURCE_DATE_EPOCH; test -n "$SHELL$CONFIG_SHELL" && test $BUILD_PARALLELISM -ge 1 && echo set',
         "echo ${SECRET-none}; grep -c : /proc/net/dev",
         "touch /tmp/x /build/x /out/x && echo writable",
-        "touch /usr/x 2>/dev/null || echo read-only; touch /store/*/x 2>/dev/null || echo kept",
+        "touch /usr/x 2>/dev/null || echo read-only",
+        "for tree in /store/*; do touch $tree/x 2>/dev/null || echo kept; done",
         "touch /fetch/data.tar 2>/dev/null || echo unchanged",
     ]
     own = Magpkg(own_store.store, own_store.home, own_store.directory, variables={"SECRET": "hush"})
@@ -65,6 +66,34 @@ def test_a_built_tree_has_no_setuid_and_fixed_times(own_store: Magpkg) -> None:
     status = os.lstat(tree / "bin/a")
     assert stat.S_IMODE(status.st_mode) == 0o755
     assert status.st_mtime == os.lstat(tree / "bin/b").st_mtime == 315532800
+
+
+def test_a_build_has_a_session_of_its_own(own_store: Magpkg) -> None:
+    # Without one it could push characters into the terminal that it was started from, ioctl_tty(2), TIOCSTI.
+    done = built(own_store, script("cut -d' ' -f6 /proc/self/stat >/out/session"), "cat", "/session").checked()
+    assert int(done.stdout) > 0, "the session is of another pid namespace, the host's"
+
+
+def test_modes_do_not_depend_on_who_builds(own_store: Magpkg) -> None:
+    before = os.umask(0o077)
+    try:
+        done = built(own_store, script("mkdir /out/d", "echo >/out/d/f"), "stat", "-c", "%a", "/d", "/d/f")
+    finally:
+        os.umask(before)
+    assert done.checked().stdout == "755\n644\n"
+
+
+def test_the_bounds_are_of_all_that_a_package_unpacks(own_store: Magpkg) -> None:
+    fetch = []
+    for name in ("one", "two"):
+        data = tar_bytes({f"{name}/{index}": "x" for index in range(3)})
+        pathlib.Path(own_store.directory, f"{name}.tar").write_bytes(data)
+        fetch.append({"filename": f"{name}.tar", "sha256": sha256(data), "urls": [f"{name}.tar"]})
+    manifest = json.dumps({"packages": [{"name": "mine", "build": "untar", "fetch": fetch}]})
+    few, enough = ({"MAGPKG_MAX_UNPACKED_ENTRIES": number} for number in ("5", "6"))
+    done = own_store.run("build", "-e", manifest, env=few)
+    assert "package mine: two.tar: unpacks to more than 5 entries" in done.stderr
+    own_store.run("build", "-e", manifest, env=enough).checked()
 
 
 def test_a_failed_build_shows_its_last_lines_and_where_the_log_is(own_store: Magpkg) -> None:

@@ -119,7 +119,12 @@ def test_an_interrupted_build_ends_at_once_and_leaves_nothing(magpkg: Magpkg, nu
 def test_workers_end_with_the_process_they_work_for(magpkg: Magpkg) -> None:
     process, log, workers = building(magpkg)
     assert workers
+    pending = list(workers)
+    while pending:
+        workers += (below := children(pending.pop()))
+        pending += below
     watched = [os.pidfd_open(pid) for pid in workers]
+    assert len(watched) >= 3, "there is no sandbox yet"
     process.kill()
     process.wait()
     for descriptor in watched:
@@ -128,6 +133,17 @@ def test_workers_end_with_the_process_they_work_for(magpkg: Magpkg) -> None:
     log.unlink()
     magpkg.run("cleanup", "--packages", "--max-age-days", "9999").checked()
     assert os.listdir(f"{magpkg.store}/tmp") == []
+
+
+def test_cleanup_leaves_what_a_build_stands_on(magpkg: Magpkg) -> None:
+    process, log, _ = building(magpkg)
+    kept = [sorted(os.listdir(f"{magpkg.store}/{kind}")) for kind in ("pkgs", "fetch")]
+    done = magpkg.run("cleanup", "--packages", "--fetched", "--max-age-days", "0").checked()
+    assert [sorted(os.listdir(f"{magpkg.store}/{kind}")) for kind in ("pkgs", "fetch")] == kept
+    assert "package trees" in done.stdout
+    process.terminate()
+    process.wait(30)
+    log.unlink()
 
 
 def test_a_build_cannot_hide_behind_closed_directories(magpkg: Magpkg) -> None:

@@ -1,5 +1,6 @@
 """`magpkg lock` against a small signed repository, and against the real mirror."""
 
+import hashlib
 import json
 import os
 import re
@@ -157,6 +158,13 @@ def test_an_index_that_unpacks_to_more_than_it_may_is_refused(repository: Reposi
     repository.paragraph(b"X: " + bytes(600 << 20))
     repository.write()
     assert refuses(repository.lock("tool"), "unpacks to more than")
+
+
+def test_a_checksum_that_is_a_path_is_refused(repository: Repository) -> None:
+    # It names the index's file in the store.
+    content = repository.get(repository.index_path())
+    repository.sign_again("bookworm", hashlib.sha256(content).hexdigest().encode(), b"../../elsewhere")
+    assert refuses(repository.lock("tool"), "../../elsewhere is no SHA-256")
 
 
 def test_the_lock_file_follows_the_umask(repository: Repository, tmp_path: Path) -> None:

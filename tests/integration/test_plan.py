@@ -125,17 +125,21 @@ def test_a_mount_source_that_appears_or_goes_is_noticed(magpkg: Magpkg) -> None:
     assert launched(magpkg, "test -e /mnt/data && echo yes || echo no") == "no"
 
 
-def test_outside_arguments_are_not_kept_on_disk(magpkg: Magpkg) -> None:
+@pytest.mark.parametrize(
+    ("option", "head", "value"), [("-V", "", "std.extVar('token')"), ("--tla-str", "function(token) ", "token")]
+)
+def test_outside_arguments_are_not_kept_on_disk(magpkg: Magpkg, option: str, head: str, value: str) -> None:
     directory = pathlib.Path(magpkg.directory)
     (directory / "magpkg.jsonnet").write_text(
         "local core = import 'magpkg/packages/core.libsonnet'; "
-        "{ packages: [core.bash], envSet: { TOKEN: std.extVar('token') } }"
+        f"{head}{{ packages: [core.bash], envSet: {{ TOKEN: {value} }} }}"
     )
     settle(directory)
-    done = magpkg.run("venv", "-V", "token=hunter2hunter2", "--", "bash", "-c", "echo $TOKEN").checked()
-    assert done.stdout == "hunter2hunter2\n"
+    secret = os.urandom(8).hex()
+    done = magpkg.run("venv", option, f"token={secret}", "--", "bash", "-c", "echo $TOKEN").checked()
+    assert done.stdout == f"{secret}\n"
     for plan in pathlib.Path(magpkg.store, "eval").glob("*"):
-        assert b"hunter2hunter2" not in plan.read_bytes()
+        assert secret.encode() not in plan.read_bytes()
 
 
 def test_plans_are_for_their_owner_alone(magpkg: Magpkg) -> None:

@@ -12,13 +12,14 @@ from tests.support import Magpkg, expression
 LIBRARY = "local magpkg = import 'magpkg/magpkg.libsonnet'; local core = import 'magpkg/packages/core.libsonnet'; "
 RECORDER = """#!/bin/sh
 for process in /proc/[0-9]*; do tr '\\0' ' ' <$process/cmdline 2>/dev/null; echo; done >>{record}
+env >>{record}
 exec {bwrap} "$@"
 """
 
 
 @pytest.fixture
 def watched(own_store: Magpkg, tmp_path: pathlib.Path) -> tuple[Magpkg, pathlib.Path]:
-    """A magpkg whose bwrap first notes the arguments of every process there is, and those notes."""
+    """A magpkg whose bwrap first notes its variables and the arguments of every process, and those notes."""
     record = tmp_path / "record"
     folder = tmp_path / "bin"
     folder.mkdir()

@@ -117,6 +117,14 @@ def test_a_build_that_leaves_a_closed_directory_and_its_removal(unprivileged: Ma
     assert os.listdir(f"{unprivileged.store}/pkgs") == []
 
 
+def test_what_a_failed_build_has_closed_is_removed(unprivileged: Magpkg) -> None:
+    text = "#!/bin/busybox sh\nmkdir -p /build/a/b /out/c; touch /build/a/b/f; chmod 500 /build/a/b /out/c; exit 1\n"
+    build = f"magpkg.package({{ name: 'closed', build: {text!r}, buildDeps: [core['busybox-static']] }})"
+    done = unprivileged.venv(f"{_LIBRARY}{{ packages: [{build}] }}", "true")
+    assert "failed with exit status 1" in done.stderr
+    assert os.listdir(f"{unprivileged.store}/tmp") == []
+
+
 def test_the_stores_of_two_users_do_not_touch(unprivileged: Magpkg, own_store: Magpkg) -> None:
     # Two users where the tests run as root, else one user with two homes. HOME alone says where the store is.
     users = [unprivileged, dataclasses.replace(own_store, store="")]

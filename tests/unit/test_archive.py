@@ -74,6 +74,19 @@ def test_setuid_and_other_bits_are_dropped_and_hard_links_are_kept(tmp_path: pat
     assert entries(tmp_path / "a", link) == [("link", "name", 0o644, b"", "usr/a")]
 
 
+@pytest.mark.parametrize(
+    ("mtime", "read"), [("inf", 0), ("-inf", 0), ("nan", 0), ("-1", 0), ("1.9", 1), ("1e30", 2**32 - 1)]
+)
+def test_a_time_that_no_file_can_have(tmp_path: pathlib.Path, mtime: str, read: int) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("name")
+        info.pax_headers = {"mtime": mtime}
+        archive.addfile(info)
+    (tmp_path / "a").write_bytes(buffer.getvalue())
+    assert [entry.mtime for entry in read_entries(str(tmp_path / "a"), "a")] == [read]
+
+
 HOSTILE = [
     (_member(name="../a"), "member '../a' climbs with .."),
     (_member(name="a/../../b"), "member 'a/../../b' climbs with .."),
@@ -117,6 +130,25 @@ def test_a_damaged_archive_is_an_error_that_names_it(tmp_path: pathlib.Path, nam
     with pytest.raises(MagpkgError) as caught:
         entries(tmp_path / "a", DAMAGED[name])
     assert caught.value.message.startswith("package a: a.tar: ")
+
+
+@pytest.mark.parametrize(
+    ("where", "text"), [(48, b"9999999999"), (48, b"-1        "), (48, b"          "), (58, b"\0\0")]
+)
+def test_an_ar_header_is_not_taken_on_trust(tmp_path: pathlib.Path, where: int, text: bytes) -> None:
+    data = bytearray(ar_bytes({"debian-binary": b"2.0\n", "data.tar": WHOLE}))
+    start = len(data) - len(WHOLE) - 60 + where
+    data[start : start + len(text)] = text
+    with pytest.raises(MagpkgError, match=r"^package a: a\.tar: is damaged: no ar header where one must be$"):
+        entries(tmp_path / "a", bytes(data))
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, lzma.compress, _zstd, bz2.compress])
+def test_what_follows_the_data_of_a_deb_is_no_part_of_it(
+    tmp_path: pathlib.Path, compress: Callable[[bytes], bytes]
+) -> None:
+    signed = ar_bytes({"debian-binary": b"2.0\n", "data.tar.x": compress(tar_bytes(MEMBERS)), "_gpgorigin": b"x" * 999})
+    assert entries(tmp_path / "a", signed) == LIST
 
 
 def test_a_missing_archive_is_an_error(tmp_path: pathlib.Path) -> None:

@@ -12,6 +12,7 @@ The cases are those that public suites ask of an unpacker; each test names what 
 """
 
 import bz2
+import gc
 import gzip
 import importlib.util
 import io
@@ -245,13 +246,20 @@ def test_well_meant_oddities_unpack(place: Place) -> None:
     assert os.readlink(root / "dangling") == "/none"
 
 
+def test_an_absolute_link_begins_at_the_root_wherever_it_stands(place: Place) -> None:
+    members = [directory("usr/lib"), symlink("opt/deep/l", "/usr"), file("opt/deep/l/lib/f")]
+    assert not place.unpack(packed(members))
+    assert (place.root / "usr/lib/f").read_text() == "written"
+    assert os.listdir(place.root / "opt/deep") == ["l"]
+
+
 def sparse(real_size: int, data: bytes = b"x" * 512) -> bytes:
     """An old GNU sparse file, tar(5): one piece of data at its start and a hole up to `real_size`."""
     info = tarfile.TarInfo("sparse")
     info.type, info.size = tarfile.GNUTYPE_SPARSE, len(data)
     header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
     header[386:410] = b"%011o\0%011o\0" % (0, len(data))
-    size = real_size.to_bytes(12, "big")
+    size = real_size.to_bytes(12, "big", signed=True)
     header[483:495] = bytes([size[0] | 0x80]) + size[1:]
     header[148:156] = b"%06o\0 " % (sum(header[:148]) + 8 * 32 + sum(header[156:]))
     return bytes(header) + data + bytes(1024)
@@ -265,6 +273,14 @@ def test_a_sparse_file_is_whole(place: Place) -> None:
 def test_a_hole_is_not_beyond_the_bounds(place: Place) -> None:
     said = place.unpack(sparse(1 << 50))
     assert said == "package a: a.tar: unpacks to more than 68,719,476,736 bytes"
+    assert os.listdir(place.root) == []
+
+
+def test_a_negative_size_is_refused(place: Place) -> None:
+    assert "member 'sparse' has a negative size" in place.unpack(sparse(-(1 << 50)))
+    header = tarfile.TarInfo("f")
+    header.size = -512
+    assert "member 'f' has a negative size" in place.unpack(header.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
     assert os.listdir(place.root) == []
 
 
@@ -295,11 +311,25 @@ def test_the_bounds_are_of_the_package_not_of_each_archive(place: Place) -> None
     assert "more than 3 entries" in place.unpack(data, meter)
 
 
-@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+@pytest.mark.parametrize(
+    "kind",
+    [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE],
+)
 def test_an_extended_header_is_not_read_into_memory_whatever_its_size(place: Place, kind: bytes) -> None:
     data = packed([file("long", bytes(2 << 20), type=kind), file("f")])
     # tarfile.TarInfo writes no data for an unknown type by itself; what counts is the size in the header.
     assert "an extended header of 2,097,152 bytes" in place.unpack(data)
+
+
+def test_what_was_read_of_an_archive_does_not_stay_in_memory(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a").write_bytes(packed([directory(f"d{index}") for index in range(300)]))
+    for _ in read_entries(str(tmp_path / "a"), "a"):
+        pass
+    held = []
+    for number, _ in enumerate(read_entries(str(tmp_path / "a"), "a")):
+        if number == 299:
+            held = [item for item in gc.get_objects() if isinstance(item, tarfile.TarInfo)]
+    assert 0 < len(held) < 20
 
 
 def test_the_bounds_are_set_by_the_environment() -> None:

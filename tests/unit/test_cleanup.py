@@ -1,5 +1,6 @@
 """What cleanup chooses: old and idle things of the kinds asked for, and leftovers."""
 
+import fcntl
 import os
 import pathlib
 import time
@@ -95,6 +96,22 @@ def test_a_venv_in_use_stays_and_is_named(store: Store) -> None:
     assert report.busy == ("used",)
     os.close(held)
     assert removed(clean(store, [VENV], 30)) == [(VENV, "used")]
+
+
+def test_a_venv_that_is_used_between_the_look_and_the_lock_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = venv(store, "old", 99)
+    flock = fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        held = hold(path)
+        assert held is not None
+        os.close(held)  # a launch that has ended by now
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    assert removed(clean(store, [VENV], 30)) == []
+    assert os.path.isdir(path)
 
 
 def test_packages_of_a_remaining_venv_stay_and_those_of_a_removed_one_go(store: Store) -> None:

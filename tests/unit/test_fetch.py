@@ -15,7 +15,7 @@ from magpkg.fetch import Fetcher, Wanted
 from magpkg.package import Source
 from magpkg.store import Store
 from magpkg.transport import Transport, Unseen
-from tests.support import certificate, sha256
+from tests.support import certificate, room, sha256
 
 CONTENT = b"the right content\n" * 1000
 RIGHT = sha256(CONTENT)
@@ -329,6 +329,93 @@ def test_what_is_no_file_is_neither_waited_for_nor_followed(
     make(store.partial(RIGHT))
     with pytest.raises(MagpkgError, match="is no file, as a download on its way must be"):
         fetch(store, f"http://{server.url}/right")
+
+
+def test_a_download_that_does_not_fit_is_an_error_and_is_not_kept(store: Store, server: Server) -> None:
+    with room(len(CONTENT) - 100):
+        said = message(store, f"http://{server.url}/right")
+    assert said.startswith(f"{store.partial(RIGHT)}: a download cannot be written: ")
+
+
+DATE = "Sat, 11 Jul 2026 10:16:37 GMT"
+
+
+class Tagging(BaseHTTPRequestHandler):
+    """Breaks off its first answer; serves ranges to whoever names one of its `headers` in If-Range."""
+
+    asked: list[tuple[str, str]]
+    headers_sent: dict[str, str]
+
+    def do_GET(self) -> None:
+        """Answer."""
+        wanted, condition = self.headers.get("Range", "all"), self.headers.get("If-Range", "")
+        self.asked.append((wanted, condition))
+        start = 5000 if wanted == "bytes=5000-" and condition in self.headers_sent.values() else 0
+        self.send_response(206 if start else 200)
+        for name, value in self.headers_sent.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
+        self.end_headers()
+        self.wfile.write(CONTENT[start : 5000 if len(self.asked) == 1 else None])
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("headers", "condition"),
+    [
+        ({"ETag": '"a"', "Last-Modified": DATE}, '"a"'),
+        ({"ETag": 'W/"a"', "Last-Modified": DATE}, DATE),
+        ({"Last-Modified": DATE}, DATE),
+        ({"ETag": 'W/"a"'}, None),
+        ({}, None),
+    ],
+)
+def test_the_rest_is_asked_for_only_of_the_same_file(
+    store: Store, headers: dict[str, str], condition: str | None
+) -> None:
+    asked: list[tuple[str, str]] = []
+    with ThreadingHTTPServer(
+        ("127.0.0.1", 0), type("Own", (Tagging,), {"asked": asked, "headers_sent": headers})
+    ) as it:
+        threading.Thread(target=it.serve_forever, daemon=True).start()
+        fetch(store, f"http://127.0.0.1:{it.server_port}/a")
+        it.shutdown()
+    assert asked == [("all", ""), ("all", "") if condition is None else ("bytes=5000-", condition)]
+    assert content(store) == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("status", "sent", "partial"),
+    [
+        (206, "bytes 0-17999/18000", b""),  # nobody asked for a range
+        (206, "bytes 8000-17999/18000", CONTENT[:7000]),
+        (206, "", CONTENT[:7000]),
+        (203, "", b""),
+        (300, "", b""),
+    ],
+)
+def test_an_answer_to_another_question_is_none(store: Store, status: int, sent: str, partial: bytes) -> None:
+    class Odd(Handler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(CONTENT)))
+            if sent:
+                self.send_header("Content-Range", sent)
+            self.end_headers()
+            self.wfile.write(CONTENT)
+
+    if partial:
+        pathlib.Path(store.partial(RIGHT)).write_bytes(partial)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Odd) as odd:
+        threading.Thread(target=odd.serve_forever, daemon=True).start()
+        with pytest.raises(MagpkgError, match=f"HTTP status {status}"):
+            fetch(store, f"http://127.0.0.1:{odd.server_port}/a")
+        odd.shutdown()
+    assert os.listdir(store.fetch_directory) == []
 
 
 def test_two_that_want_one_file_receive_it_once(store: Store, server: Server) -> None:

@@ -63,6 +63,7 @@ BAD: list[tuple[dict[str, Any], str, str | None]] = [
     ({"envSet": {"DEBUG": True}}, "venv.envSet.DEBUG: must be a string, got true", 'write "true"'),
     ({"envSet": {"TOKEN": ["hush"]}}, "venv.envSet.TOKEN: must be a string", None),
     ({"envSet": {"TOKEN": "hush\0"}}, "venv.envSet.TOKEN: must not contain a NUL character", None),
+    ({"envSet": {"TOKEN": "hush\ud800"}}, "venv.envSet.TOKEN: must be Unicode text", None),
     ({"envSet": {"A=B": "x"}}, 'venv.envSet: is no name of an environment variable: "A=B"', None),
     # mounts
     ({"mounts": {}}, "venv.mounts: must be an array, got {}", None),
@@ -139,6 +140,11 @@ BAD: list[tuple[dict[str, Any], str, str | None]] = [
     (entry(mode="888"), 'venv.fsEntries[0].mode: must be octal, like "755", "0755" or "0o755"; got "888"', None),
     (entry(mode="rwx"), 'venv.fsEntries[0].mode: must be octal, like "755", "0755" or "0o755"; got "rwx"', None),
     (entry(mode="4755"), 'venv.fsEntries[0].mode: setuid, setgid and sticky bits are not kept, got "4755"', None),
+    (entry(mode="755\n"), 'venv.fsEntries[0].mode: must be octal, like "755", "0755" or "0o755"; got "755\\n"', None),
+    (entry(path="/" + "n" * 256), f'venv.fsEntries[0].path: is longer than a path can be, "/{"n" * 57}…', None),
+    (entry(path="/n" * 1501), f'venv.fsEntries[0].path: is longer than a path can be, "{"/n" * 29}…', None),
+    (entry(path="/a\0"), 'venv.fsEntries[0].path: must not contain a NUL character, got "/a\\u0000"', None),
+    (entry(contents="hush\0"), "venv.fsEntries[0].contents: must not contain a NUL character", None),
     (entry(mode=True), "venv.fsEntries[0].mode: must be a string, got true", None),
     (
         {"fsEntries": [{"type": "file", "path": "/a"}, {"type": "directory", "path": "//a/."}]},

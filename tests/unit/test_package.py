@@ -192,6 +192,28 @@ def test_bad_package(value: object, message: str, hint: str | None) -> None:
         assert caught.value.hint == hint
 
 
+@pytest.mark.parametrize(
+    "name", ["a/b", "/a", ".", "..", ".a", "-a", "a\n", "a b", "a\\b", "a" * 129, "\u00e9", "a:b", "a%b", "~"]
+)
+def test_no_name_means_anything_to_a_path(name: str) -> None:
+    with pytest.raises(MagpkgError, match="must be letters, digits"):
+        PackageGraph().read(definition(name=name), "venv.packages[0]")
+    assert PackageGraph().read(definition(name="a" * 128), "venv.packages[0]")
+
+
+@pytest.mark.parametrize("name", ["a/b", "/a", ".", "..", ".a", "-a", "a\n", "a b", "a\\b", "a" * 201, "\u00e9"])
+def test_no_file_name_means_anything_to_a_path(name: str) -> None:
+    with pytest.raises(MagpkgError, match="must be a plain file name"):
+        PackageGraph().read(definition(build="untar", fetch=[fetched(filename=name)]), "venv.packages[0]")
+    assert PackageGraph().read(definition(build="untar", fetch=[fetched(filename="a" * 200)]), "venv.packages[0]")
+
+
+@pytest.mark.parametrize("text", ["0" * 65, "0" * 64 + "\n", "../" + "0" * 61, "A" * 64, "\u0660" * 64])
+def test_a_sha256_is_no_path(text: str) -> None:
+    with pytest.raises(MagpkgError, match="must be 64 lower-case hexadecimal digits"):
+        PackageGraph().read(definition(build="untar", fetch=[fetched(sha256=text)]), "venv.packages[0]")
+
+
 def test_an_unknown_field_with_nothing_near_names_all_fields() -> None:
     with pytest.raises(MagpkgError) as caught:
         PackageGraph().read(definition(xyzzy=1), "venv.packages[0]")

@@ -131,6 +131,15 @@ def test_built_in_mounts_come_first() -> None:
     assert [mount.target for mount in view.mounts] == [*(mount.target for mount in DEFAULT_MOUNTS), "/home"]
 
 
+@pytest.mark.parametrize("name", ["core", "fd", "stderr", "stdin", "stdout", "fd/3/x"])
+def test_no_target_is_behind_a_link_of_bwraps_dev(name: str) -> None:
+    mounts = [Mount("dev", "", "/dev"), Mount("tmpfs", "", f"/dev/{name}", where="m")]
+    with pytest.raises(MagpkgError, match=f"^m.target: /dev/{name} leads into the dev mount at /dev$"):
+        place_mounts(ROOT, mounts, FILES, defaults=False)
+    mounts[1] = Mount("tmpfs", "", "/dev/fdx")
+    assert place_mounts(ROOT, mounts, FILES, defaults=False).mounts[-1] == mounts[1]
+
+
 def test_a_target_missing_in_a_read_only_mount_is_an_error_before_bwrap_fails() -> None:
     mounts = [bind("/opt", kind="ro-bind"), bind("/opt/new/x")]
     with pytest.raises(MagpkgError) as caught:

@@ -1,14 +1,17 @@
 """The store: locks that outlive, workspaces that are swept, publishing by one rename."""
 
 import ctypes
+import errno
 import fcntl
 import os
 import pathlib
 import subprocess
 import threading
+from collections.abc import Callable
 
 import pytest
 
+from magpkg.cleanup import clean
 from magpkg.errors import MagpkgError
 from magpkg.lock import glance, hold
 from magpkg.store import Store
@@ -165,6 +168,55 @@ def test_hold_does_not_take_the_lock_of_what_was_removed_meanwhile(store: Store)
     assert found == [None]
 
 
+def meanwhile(monkeypatch: pytest.MonkeyPatch, action: Callable[[int], object]) -> None:
+    """Have something happen between the next opening of a file and its lock; it is given the descriptor."""
+    flock = fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        action(descriptor)
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+
+
+def test_hold_takes_the_lock_of_what_was_made_anew_meanwhile(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = published(store)
+
+    def made_anew(_: int) -> None:
+        os.rmdir(path)
+        os.unlink(f"{path}.lock")
+        published(store)
+
+    meanwhile(monkeypatch, made_anew)
+    held = hold(path)
+    assert held is not None
+    assert os.path.samestat(os.fstat(held), os.stat(f"{path}.lock"))
+    with store.try_exclusive(path) as free:
+        assert free is False
+    os.close(held)
+
+
+def test_a_glance_sees_that_it_was_removed_meanwhile(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = published(store)
+    meanwhile(monkeypatch, lambda _: os.unlink(f"{path}.lock"))
+    assert glance(path) is None
+
+
+def test_an_exclusive_lock_of_a_removed_file_is_none(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = published(store)
+    meanwhile(monkeypatch, lambda _: os.unlink(f"{path}.lock"))
+    with store.try_exclusive(path) as free:
+        assert free is False
+
+
+def test_a_lock_is_no_symlink(store: Store, tmp_path: pathlib.Path) -> None:
+    os.symlink(tmp_path / "elsewhere", f"{store.venv('abc')}.lock")
+    with pytest.raises(OSError, match="Too many levels of symbolic links"), store.try_exclusive(store.venv("abc")):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_hold_says_that_it_waits(store: Store) -> None:
     path = published(store)
     waits = threading.Event()
@@ -195,6 +247,69 @@ def test_a_workspace_in_use_is_not_abandoned(store: Store) -> None:
     pathlib.Path(store.tmp_directory, "file").touch()
     assert abandoned(f"{store.tmp_directory}/file")
     assert not abandoned(f"{store.tmp_directory}/gone")
+
+
+def test_a_workspace_that_was_swept_while_it_was_made_is_made_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile(monkeypatch, lambda _: clean(store, [], 30))
+    with store.workspace("build") as work:
+        assert os.listdir(store.tmp_directory) == [os.path.basename(work)]
+    mkdir = os.mkdir
+
+    def swept(path: str, mode: int) -> None:
+        monkeypatch.setattr(os, "mkdir", mkdir)
+        mkdir(path, mode)
+        os.rmdir(path)
+
+    monkeypatch.setattr(os, "mkdir", swept)
+    with store.workspace("build") as work:
+        assert os.listdir(store.tmp_directory) == [os.path.basename(work)]
+
+
+def test_a_workspace_that_a_sweep_looks_at_is_left_to_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[tuple[str, int]] = []
+
+    def looked_at(descriptor: int) -> None:
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        other = os.open(path, os.O_RDONLY)
+        fcntl.flock(other, fcntl.LOCK_EX)
+        taken.append((path, other))
+
+    meanwhile(monkeypatch, looked_at)
+    with store.workspace("build") as work:
+        assert work != taken[0][0]
+        assert not abandoned(work)
+    os.close(taken[0][1])
+    assert os.listdir(store.tmp_directory) == []
+
+
+def test_a_workspace_is_its_owners_alone_and_removed_after_a_signal(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.workspace("build") as work:
+        assert os.stat(work).st_mode & 0o777 == 0o700
+
+    def interrupted(_: int) -> None:
+        assert os.listdir(store.tmp_directory) != []
+        raise KeyboardInterrupt
+
+    meanwhile(monkeypatch, interrupted)
+    with pytest.raises(KeyboardInterrupt), store.workspace("build"):
+        pass
+    assert os.listdir(store.tmp_directory) == []
+
+
+def test_a_sweep_follows_no_symlink(store: Store, tmp_path: pathlib.Path) -> None:
+    # Whoever uses the other directory holds its lock; the link is abandoned all the same, and alone goes.
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    os.symlink(tmp_path / "other", f"{store.tmp_directory}/build.link")
+    used = os.open(tmp_path / "other", os.O_RDONLY)
+    fcntl.flock(used, fcntl.LOCK_EX)
+    assert [removal.name for removal in clean(store, [], 30).removed] == ["build.link"]
+    os.close(used)
+    assert os.listdir(tmp_path / "other") == ["file"]
 
 
 def test_reading_keeps_cleanup_from_packages(store: Store) -> None:
@@ -258,3 +373,20 @@ def test_what_is_published_was_flushed_before(store: Store, monkeypatch: pytest.
         store.publish(f"{work}/out", store.package("a"))
     assert calls == [f"syncfs of {work}", "rename"]
     assert os.path.isdir(store.package("a"))
+
+
+def test_what_cannot_be_flushed_is_not_published(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Library:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def syncfs(self, _: int) -> int:
+            ctypes.set_errno(errno.ENOSPC)
+            return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", Library)  # a disk that fails to write what it took cannot be had otherwise
+    with store.workspace("test") as work:
+        os.mkdir(f"{work}/out")
+        with pytest.raises(MagpkgError, match="cannot be published: No space left on device"):
+            store.publish(f"{work}/out", store.package("a"))
+    assert os.listdir(store.packages_directory) == []

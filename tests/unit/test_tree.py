@@ -9,6 +9,7 @@ import pytest
 
 from magpkg.errors import MagpkgError
 from magpkg.tree import Tree, remove, tidy
+from tests.support import room
 
 
 @pytest.fixture
@@ -33,7 +34,9 @@ def test_files_directories_and_links(places: tuple[str, str]) -> None:
         tree.make_directory("usr/share", 0o750)
         tree.make_link("usr/bin/b", "usr/bin/a")
         tree.make_symlink("usr/bin/c", "a")
+        tree.make_symlink("dangling", "nowhere")
         assert tree.exists("usr/bin/c")
+        assert tree.exists("dangling")
         assert not tree.exists("usr/bin/d")
     assert read(f"{root}/usr/bin/a") == "onetwo"
     assert os.stat(f"{root}/usr/bin/a").st_mtime == 1000
@@ -97,6 +100,53 @@ def test_a_hard_link_cannot_name_what_is_outside(places: tuple[str, str]) -> Non
     assert os.stat(f"{outside}/file").st_nlink == 1
 
 
+def test_a_hard_link_to_a_symlink_is_one_to_the_symlink_itself(places: tuple[str, str]) -> None:
+    root, outside = places
+    with Tree(root, "package a") as tree:
+        for target in ("none", outside):
+            tree.make_symlink("link", target)
+            tree.make_link("other", "link")
+            assert os.path.samestat(os.lstat(f"{root}/link"), os.lstat(f"{root}/other"))
+
+
+def test_a_hard_link_that_is_there_stays(places: tuple[str, str]) -> None:
+    root, _ = places
+    with Tree(root, "package a") as tree:
+        tree.write_file("a", 0o644, [b"content"])
+        for _ in range(2):
+            tree.make_link("b", "a")
+            tree.make_link("a", "b")
+            tree.make_link("a", "a")
+    assert read(f"{root}/a") == read(f"{root}/b") == "content"
+
+
+def test_hard_links_between_more_directories_than_are_remembered(places: tuple[str, str]) -> None:
+    root, _ = places
+    with Tree(root, "package a") as tree:
+        for index in range(450):
+            tree.write_file(f"{index}/a", 0o644, [])
+        for index in (250, 251, 0, 300, 449):
+            tree.make_link(f"new{index}/a", f"{index}/a")
+    assert os.path.samefile(f"{root}/new250/a", f"{root}/250/a")
+
+
+def test_a_file_that_does_not_fit_is_an_error(places: tuple[str, str]) -> None:
+    root, _ = places
+    with Tree(root, "package a") as tree, room(1000), pytest.raises(MagpkgError, match="big: cannot be written"):
+        tree.write_file("big", 0o644, [b"x" * 1500])
+
+
+@pytest.mark.parametrize("path", ["../file", "here/../file", "here/../../file"])
+def test_no_way_up_leads_out(places: tuple[str, str], path: str) -> None:
+    root, outside = places
+    with Tree(root, "package evil") as tree:
+        tree.make_symlink("here", ".")
+        tree.write_file("here/known", 0o644, [])
+        tree.write_file(path, 0o644, [b"written"])
+    assert sorted(os.listdir(os.path.dirname(outside))) == ["outside", "root"]
+    assert read(f"{root}/file") == "written"
+
+
 def test_a_mode_is_not_set_through_a_symlink(places: tuple[str, str]) -> None:
     root, outside = places
     before = os.stat(outside).st_mode
@@ -122,13 +172,12 @@ def test_a_directory_that_meets_a_symlink_to_one_follows_it(places: tuple[str, s
 def test_a_replaced_symlink_is_not_remembered(places: tuple[str, str]) -> None:
     root, _ = places
     with Tree(root, "rootfs") as tree:
-        tree.make_directory("one")
-        tree.make_symlink("link", "one")
-        tree.write_file("link/a", 0o644, [])
-        tree.make_symlink("link", "two")
-        tree.write_file("link/a", 0o644, [])
-    assert os.listdir(f"{root}/one") == ["a"]
-    assert os.listdir(f"{root}/two") == ["a"]
+        for target in ("one", "two"):
+            tree.make_symlink("link", target)
+            tree.write_file("link/a", 0o644, [])
+            tree.make_directory("link/d", 0o700)
+    assert sorted(os.listdir(f"{root}/one")) == ["a", "d"]
+    assert sorted(os.listdir(f"{root}/two")) == ["a", "d"]
 
 
 def test_what_cannot_be_is_named(places: tuple[str, str]) -> None:
@@ -186,11 +235,13 @@ def test_tidy_drops_setuid_and_sets_times(places: tuple[str, str]) -> None:
         pathlib.Path(f"{root}/{name}").touch()
         os.chmod(f"{root}/{name}", mode)
     os.mkdir(f"{root}/sticky")
-    os.chmod(f"{root}/sticky", 0o1777)  # noqa: S103 - what tidy is to mend
+    for path in (root, f"{root}/sticky"):
+        os.chmod(path, 0o3777)  # noqa: S103 - what tidy is to mend
     os.symlink("suid", f"{root}/link")
     tidy(root, "package a", 86400)
     modes = {name: stat.S_IMODE(os.lstat(f"{root}/{name}").st_mode) for name in ("suid", "sgid", "hidden", "sticky")}
     assert modes == {"suid": 0o755, "sgid": 0o755, "hidden": 0o400, "sticky": 0o777}
+    assert stat.S_IMODE(os.stat(root).st_mode) == 0o777
     assert {os.lstat(f"{root}/{name}").st_mtime for name in ("suid", "hidden", "link")} == {86400}
 
 
@@ -199,6 +250,28 @@ def test_tidy_refuses_what_is_no_file(places: tuple[str, str]) -> None:
     os.mkfifo(f"{root}/pipe")
     with pytest.raises(MagpkgError, match=r"^package a: /out/pipe: is a device, fifo or socket$"):
         tidy(root, "package a", 0)
+
+
+def test_tidy_goes_only_so_deep(places: tuple[str, str]) -> None:
+    root, _ = places
+    os.makedirs(f"{root}/{'d/' * 255}")
+    with pytest.raises(MagpkgError, match=r"directories are nested more than 250 deep$"):
+        tidy(root, "package a", 0)
+    remove(root)
+    assert not os.path.exists(root)
+
+
+def test_a_tree_deeper_than_a_process_can_hold_open_is_removed(places: tuple[str, str]) -> None:
+    root, _ = places
+    directory = os.open(root, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=directory)
+        below = os.open("d", os.O_RDONLY, dir_fd=directory)
+        os.close(directory)
+        directory = below
+    os.close(directory)
+    remove(root)
+    assert not os.path.exists(root)
 
 
 def test_remove_follows_no_symlink_and_counts_what_it_frees(places: tuple[str, str]) -> None:
@@ -211,5 +284,8 @@ def test_remove_follows_no_symlink_and_counts_what_it_frees(places: tuple[str, s
     freed = remove(root)
     assert 100_000 <= freed < 140_000
     assert not os.path.exists(root)
+    os.symlink(outside, root)
+    remove(root)
+    assert not os.path.lexists(root)
     assert read(f"{outside}/file") == "untouched"
     assert remove(root) == 0
