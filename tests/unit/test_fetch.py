@@ -6,6 +6,7 @@ import pathlib
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -390,11 +391,23 @@ def test_an_answer_to_another_question_is_none(store: Store, status: int, sent: 
     assert os.listdir(store.fetch_directory) == []
 
 
+def opened(path: str) -> int:
+    """How many descriptors of this process are of the file at `path`."""
+    found = 0
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            found += os.readlink(f"/proc/self/fd/{name}") == path
+    return found
+
+
 def test_two_that_want_one_file_receive_it_once(store: Store, server: Server) -> None:
     descriptor = os.open(store.partial(RIGHT), os.O_RDWR | os.O_CREAT)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     waiting = threading.Thread(target=fetch, args=(store, f"http://{server.url}/right"))
     waiting.start()
+    while waiting.is_alive() and opened(store.partial(RIGHT)) < 2:
+        pass
+    assert server.asked == []
     os.write(descriptor, CONTENT)
     store.publish(store.partial(RIGHT), store.fetched(RIGHT))
     os.close(descriptor)
