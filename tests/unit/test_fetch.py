@@ -372,8 +372,11 @@ def test_the_rest_is_asked_for_only_of_the_same_file(
     ],
 )
 def test_an_answer_to_another_question_is_none(store: Store, status: int, sent: str, partial: bytes) -> None:
+    requests: list[str] = []
+
     class Odd(Handler):
         def do_GET(self) -> None:
+            requests.append(self.path)
             self.send_response(status)
             self.send_header("Content-Length", str(len(CONTENT)))
             if sent:
@@ -389,6 +392,7 @@ def test_an_answer_to_another_question_is_none(store: Store, status: int, sent: 
             fetch(store, f"http://127.0.0.1:{odd.server_port}/a")
         odd.shutdown()
     assert os.listdir(store.fetch_directory) == []
+    assert len(requests) == 1, "the answer was taken for what was asked for"
 
 
 def opened(path: str) -> int:
