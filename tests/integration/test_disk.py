@@ -116,13 +116,16 @@ def test_trees_on_another_device_are_copied(own_store: Magpkg, manifest: str, tm
     assert done.stderr.count("copied") == 1, done.stderr
 
 
-@pytest.mark.parametrize("part", ["fetch", "pkgs", "venv", "shown"])
+@pytest.mark.parametrize("part", ["fetch", "pkgs", "venv", "shown", "pkgs of the same disk, mounted elsewhere"])
 def test_a_part_of_the_store_on_another_disk(own_store: Magpkg, manifest: str, part: str) -> None:
     store = own_store.store
+    part, _, bound = part.partition(" ")
+    os.mkdir(f"{own_store.directory}/other")
+    mount = f"--bind {own_store.directory}/other" if bound else "-t tmpfs -o mode=755 none"
     script = f"""
         mv {store}/fetch {own_store.directory}/kept
         mkdir -p {store}/{part}
-        mount -t tmpfs -o mode=755 none {store}/{part}
+        mount {mount} {store}/{part}
         {launch(own_store, manifest)}
         pkg=$(ls -d {store}/pkgs/one-*[0-9a-f])
         chmod u+w $pkg/srv/one; echo x >>$pkg/srv/one

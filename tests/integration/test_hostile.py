@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from magpkg.launch import find_bwrap
 from tests.support import Magpkg, expression, sha256, tar_bytes
 
 OUTSIDE = "/proc/self/root/oldroot"
@@ -72,6 +73,42 @@ def test_a_signal_before_there_is_a_command_ends_the_launch(magpkg: Magpkg) -> N
     assert done.status == 128 + signal.SIGINT
 
 
+RELAY = """#!{python} -IS
+import fcntl, os, struct, sys, termios
+words = sys.argv[1:]
+at = words.index("--json-status-fd") + 1
+told, (reading, writing) = int(words[at]), os.pipe()
+if os.fork() == 0:
+    os.set_inheritable(writing, True)
+    words[at] = str(writing)
+    os.execv("{bwrap}", ["bwrap", *words])
+os.close(writing)
+first = True  # the rest is read only when the monitor has ended
+while byte := os.read(reading, 1):
+    os.write(told, byte)
+    first = first and byte != b"}}"
+    while first and struct.unpack("i", fcntl.ioctl(told, termios.FIONREAD, b"----"))[0]:
+        os.sched_yield()
+os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+def test_a_report_that_comes_byte_by_byte_is_read_whole(magpkg: Magpkg) -> None:
+    folder = pathlib.Path(magpkg.directory, "bin")
+    folder.mkdir()
+    relay = folder / "bwrap"
+    relay.write_text(RELAY.format(python=sys.executable, bwrap=find_bwrap(os.environ["PATH"])))
+    relay.chmod(0o755)
+    program = "trap 'echo trapped; exit 9' TERM; echo ready; read line"
+    variables = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    with magpkg.start("venv", "-e", expression(), "--", "sh", "-c", program, env=variables) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        running.terminate()
+        assert running.stdout.readline() == "trapped\n"
+        assert running.wait(30) == 9
+
+
 def test_what_nohup_ignores_stays_ignored(magpkg: Magpkg) -> None:
     words = magpkg.words(
         "venv", "-e", expression(["bash", "coreutils", "grep"]), "--", "grep", "SigIgn", "/proc/self/status"
@@ -97,11 +134,12 @@ def children(pid: int) -> list[int]:
 def building(magpkg: Magpkg) -> tuple[subprocess.Popen[bytes], pathlib.Path, list[int]]:
     """A magpkg in the middle of a build that would take an hour, its log, and its worker processes."""
     slow = f"magpkg.package({{ name: 'slow', build: 'echo begun; sleep 3600 # {magpkg.home}', buildDeps: core.base }})"
+    earlier = set(pathlib.Path(magpkg.store, "pkgs").glob("slow-*.log"))
     process = subprocess.Popen(
         magpkg.words("venv", "-e", manifest(slow), "--", "true"), env=magpkg.environment(), cwd=magpkg.directory
     )
     while True:
-        for log in pathlib.Path(magpkg.store, "pkgs").glob("slow-*.log"):
+        for log in set(pathlib.Path(magpkg.store, "pkgs").glob("slow-*.log")) - earlier:
             if log.read_text() == "begun\n":
                 return process, log, children(process.pid)
         assert process.poll() is None

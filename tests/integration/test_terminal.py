@@ -52,6 +52,19 @@ def test_ctrl_c_ends_a_command_that_does_not_catch_it(magpkg: Magpkg, terminals:
     assert terminal.wait() == 128 + signal.SIGINT
 
 
+def test_ctrl_c_reaches_a_command_once(magpkg: Magpkg, terminals: list[Terminal]) -> None:
+    # The terminal sends it to the command as well as to magpkg, which must not pass it on then.
+    counting = "trap 'n=$((n+1)); echo int-$n' INT; echo rea''dy"
+    program = f'{counting}; until test "$line" = end; do read line; done; echo all-$n'
+    terminal = opened(magpkg, terminals, "-e", BASE, "--", "bash", "-c", program)
+    terminal.expect("ready", 120)
+    for number in range(1, 6):
+        terminal.type("\x03")
+        terminal.expect(f"int-{number}")
+    terminal.type("end\n")
+    assert terminal.expect(r"all-\d+").endswith("all-5")
+
+
 def test_job_control_in_an_interactive_shell(magpkg: Magpkg, terminals: list[Terminal]) -> None:
     terminal = opened(magpkg, terminals, "-e", BASE, "--", "bash", "--norc", "--noprofile")
     terminal.expect(r"[$#] ", 120)

@@ -6,6 +6,7 @@ import pathlib
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -399,8 +400,11 @@ def test_the_rest_is_asked_for_only_of_the_same_file(
     ],
 )
 def test_an_answer_to_another_question_is_none(store: Store, status: int, sent: str, partial: bytes) -> None:
+    requests: list[str] = []
+
     class Odd(Handler):
         def do_GET(self) -> None:
+            requests.append(self.path)
             self.send_response(status)
             self.send_header("Content-Length", str(len(CONTENT)))
             if sent:
@@ -416,6 +420,16 @@ def test_an_answer_to_another_question_is_none(store: Store, status: int, sent: 
             fetch(store, f"http://127.0.0.1:{odd.server_port}/a")
         odd.shutdown()
     assert os.listdir(store.fetch_directory) == []
+    assert len(requests) == 1, "the answer was taken for what was asked for"
+
+
+def opened(path: str) -> int:
+    """How many descriptors of this process are of the file at `path`."""
+    found = 0
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            found += os.readlink(f"/proc/self/fd/{name}") == path
+    return found
 
 
 def test_two_that_want_one_file_receive_it_once(store: Store, server: Server) -> None:
@@ -423,6 +437,9 @@ def test_two_that_want_one_file_receive_it_once(store: Store, server: Server) ->
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     waiting = threading.Thread(target=fetch, args=(store, f"http://{server.url}/right"))
     waiting.start()
+    while waiting.is_alive() and opened(store.partial(RIGHT)) < 2:
+        pass
+    assert server.asked == []
     os.write(descriptor, CONTENT)
     store.publish(store.partial(RIGHT), store.fetched(RIGHT))
     os.close(descriptor)

@@ -124,6 +124,7 @@ BAD: list[tuple[object, str, str | None]] = [
     (definition(version="1"), 'venv.packages[0]: unknown field "version"', None),
     ({"build": "untar"}, "venv.packages[0].name: is required", None),
     (definition(name=""), "venv.packages[0].name: must not be empty", None),
+    (definition(name="\ud800"), "venv.packages[0].name: must be Unicode text, got half of a surrogate pair", None),
     (definition(name=7), "venv.packages[0].name: must be a string, got 7", None),
     (
         definition(name="../up"),

@@ -173,6 +173,7 @@ def test_the_shown_command_can_be_pasted_and_keeps_secrets() -> None:
     assert words[0] == "/usr/bin/bwrap"
     assert words[-3:] == ["--", "echo", "it's"]
     assert "/a b" in words
+    assert "--clearenv" in words, "else what is pasted has the whole environment of that shell"
     assert "/home/a b" in words
     assert '"${TOKEN-}"' in shown
     assert "hush" not in shown
