@@ -409,7 +409,7 @@ def _empty(directory: int, top: int, depth: int) -> int:
     with os.scandir(directory) as entries:
         listed = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     for name, is_directory in listed:
-        with suppress(FileNotFoundError):
+        try:  # not suppress(), which takes a tenth of the time that a file does
             if not is_directory:
                 freed += _unlink(name, directory)
             elif depth == 0:
@@ -422,6 +422,8 @@ def _empty(directory: int, top: int, depth: int) -> int:
                 finally:
                     os.close(child)
                 os.rmdir(name, dir_fd=directory)
+        except FileNotFoundError:
+            continue
     return freed
 
 
