@@ -22,9 +22,9 @@ MANIFEST = expression(
 # mount a new one (mount_too_revealing in its fs/namespace.c), and crun takes no host that has cgroups of both versions.
 TOOLS = """
 packages: [podman, crun, skopeo, util-linux]
-envSet: { HOME: /work, XDG_RUNTIME_DIR: /work/run, TMPDIR: /work, _CONTAINERS_USERNS_CONFIGURED: done }
+envSet: { HOME: /scratch, XDG_RUNTIME_DIR: /scratch/run, TMPDIR: /scratch, _CONTAINERS_USERNS_CONFIGURED: done }
 mounts:
-- { type: bind, source: '${PWD}', target: /work }
+- { type: bind, source: '${PWD}', target: /scratch }
 - { type: tmpfs, target: /run }
 - { type: tmpfs, target: /var/tmp }
 - { type: tmpfs, target: /dev/shm }
@@ -32,7 +32,7 @@ mounts:
 - { type: tmpfs, target: /sys/fs/cgroup }
 """
 PODMAN = (
-    "podman --root /work/root --runroot /work/runroot --storage-driver vfs --cgroup-manager cgroupfs --runtime crun"
+    "podman --root /scratch/root --runroot /scratch/runroot --storage-driver vfs --cgroup-manager cgroupfs --runtime crun"
     " --events-backend none"
 )
 
@@ -149,7 +149,7 @@ class Tools:
         magpkg.run("lock", "-q", "-f", str(self._manifest)).checked()
 
     def run(self, script: str) -> str:
-        words = ["venv", "-q", "-f", str(self._manifest), "--chdir", "/work", "--"]
+        words = ["venv", "-q", "-f", str(self._manifest), "--chdir", "/scratch", "--"]
         wrapped = ["unshare", "--map-root-user", "--mount", "sh", "-euc", script]
         return self._magpkg.run(*words, *wrapped, cwd=str(self.directory)).checked().stdout
 

@@ -264,7 +264,7 @@ def test_the_working_directory(magpkg: Magpkg) -> None:
     assert where(**hidden) == "/"
     assert where(**hidden, mounts=["${HOME}"]) == magpkg.home
     assert where(**hidden, envSet={"HOME": "/root"}) == "/root"
-    assert where(**hidden, mounts=[{"source": "${PWD}", "target": "/work"}]) == "/work"
+    assert where(**hidden, mounts=[{"source": "${PWD}", "target": "/project"}]) == "/project"
 
 
 def test_a_shell_without_a_command(magpkg: Magpkg) -> None:

@@ -11,7 +11,7 @@ GIVEN = Manifest((), env_keep=("TERM",), env_set=(("A", "1"),), mounts=(Mount("b
 
 
 def test_nothing_changes_nothing() -> None:
-    assert Overrides().applied(GIVEN, "/work") == GIVEN
+    assert Overrides().applied(GIVEN, "/project") == GIVEN
 
 
 def test_mounts_come_after_the_manifests_and_relative_sources_are_seen_from_the_directory() -> None:
