@@ -89,8 +89,8 @@ class _Run:
         for directory in self._store.hidden(self._store.tmp_directory):
             for name in _listed(directory):
                 path = f"{directory}/{name}"
-                with self._going_on(LEFTOVER, name):
-                    if abandoned(path):
+                with self._going_on(LEFTOVER, name), abandoned(path) as dead:
+                    if dead:
                         self._note(LEFTOVER, name, self._last_change(path), self._freed(path))
         for directory in self._store.hidden(self._store.damaged_directory):
             self._remove_old(LEFTOVER, directory)

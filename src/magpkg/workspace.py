@@ -58,10 +58,8 @@ def _locked(directory: Callable[[], str], kind: str, tried: list[str]) -> tuple[
         except OSError as error:
             raise MagpkgError(f"{path}: cannot be made: {error.strerror}", storage_hint(error)) from error
         # A sweep may have come between the two calls and taken the directory for a dead one.
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.isdir(path):
-                return path, descriptor
+        if _try_lock(descriptor) and os.path.isdir(path):
+            return path, descriptor
         os.close(descriptor)
 
 
@@ -70,19 +68,29 @@ def _remove(paths: list[str]) -> None:
         tree.remove(path)
 
 
-def abandoned(path: str) -> bool:
-    """Whether a directory of work in progress belongs to no live process."""
+@contextmanager
+def abandoned(path: str) -> Iterator[bool]:
+    """Whether a directory of work in progress belongs to no live process; none begins to use it before the block ends.
+
+    What is no directory belongs to nobody; what is not there is not abandoned.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        return False
+        yield False
+        return
     except OSError:
-        return True
+        yield True
+        return
+    try:
+        yield _try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    else:
-        return True
-    finally:
-        os.close(descriptor)
+    return True

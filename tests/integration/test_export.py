@@ -32,8 +32,8 @@ mounts:
 - { type: tmpfs, target: /sys/fs/cgroup }
 """
 PODMAN = (
-    "podman --root /scratch/root --runroot /scratch/runroot --storage-driver vfs --cgroup-manager cgroupfs --runtime crun"
-    " --events-backend none"
+    "podman --root /scratch/root --runroot /scratch/runroot --storage-driver vfs --cgroup-manager cgroupfs"
+    " --runtime crun --events-backend none"
 )
 
 

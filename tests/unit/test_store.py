@@ -8,9 +8,11 @@ import pathlib
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
+from magpkg import tree
 from magpkg.cleanup import clean
 from magpkg.errors import MagpkgError
 from magpkg.lock import glance, hold
@@ -240,13 +242,31 @@ def test_a_workspace_is_removed_even_after_a_failure(store: Store) -> None:
 
 
 def test_a_workspace_in_use_is_not_abandoned(store: Store) -> None:
-    with store.workspace("build") as work:
-        assert not abandoned(work)
+    with store.workspace("build") as work, abandoned(work) as dead:
+        assert not dead
     os.mkdir(f"{store.tmp_directory}/build.dead")
-    assert abandoned(f"{store.tmp_directory}/build.dead")
     pathlib.Path(store.tmp_directory, "file").touch()
-    assert abandoned(f"{store.tmp_directory}/file")
-    assert not abandoned(f"{store.tmp_directory}/gone")
+    for name, expected in {"build.dead": True, "file": True, "gone": False}.items():
+        with abandoned(f"{store.tmp_directory}/{name}") as dead:
+            assert dead is expected
+
+
+def test_nobody_begins_to_use_what_a_sweep_removes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkdir(f"{store.tmp_directory}/build.new")  # and its maker was about to lock it
+    remove, locked = tree.remove, []
+
+    def meanwhile_locked(path: str) -> int:
+        descriptor = os.open(path, os.O_RDONLY)
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked.append(path)
+        os.close(descriptor)
+        return remove(path)
+
+    monkeypatch.setattr(tree, "remove", meanwhile_locked)
+    clean(store, [], 30)
+    assert locked == []
+    assert os.listdir(store.tmp_directory) == []
 
 
 def test_a_workspace_that_was_swept_while_it_was_made_is_made_again(
@@ -279,7 +299,8 @@ def test_a_workspace_that_a_sweep_looks_at_is_left_to_it(store: Store, monkeypat
     meanwhile(monkeypatch, looked_at)
     with store.workspace("build") as work:
         assert work != taken[0][0]
-        assert not abandoned(work)
+        with abandoned(work) as dead:
+            assert not dead
     os.close(taken[0][1])
     assert os.listdir(store.tmp_directory) == []
 
