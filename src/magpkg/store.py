@@ -5,6 +5,7 @@ time is the last use. Work happens below `tmp/` and becomes visible by one renam
 """
 
 import fcntl
+import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -93,16 +94,28 @@ class Store:
                 record.add_line(f"{self.origins_directory}/{venv_hash}", origin)
 
     def keep_text(self, name: str, text: str) -> str:
-        """Keep a small file for sandboxes to show, replacing an earlier one that differs; returns its path."""
-        path = f"{self.shown_directory}/{name}"
-        with suppress(FileNotFoundError), open(path, encoding="utf-8", errors="surrogateescape") as file:
-            if file.read() == text:
+        """Keep a small file for sandboxes to show; returns its path.
+
+        Each text has a file of its own, and that is not replaced as long as it is right: bwrap, which opens it a little
+        later than it looks for it, fails where it was replaced in between.
+        """
+        content = text.encode("utf-8", "surrogateescape")
+        path = f"{self.shown_directory}/{name}-{hashlib.sha256(content).hexdigest()[:16]}"
+        with suppress(FileNotFoundError), open(path, "rb") as file:
+            if file.read() == content:
                 return path
+            os.unlink(path)
         self.prepare()
         with self.workspace("shown", self.shown_directory) as work:
-            with open(f"{work}/{name}", "w", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(text)
-            self.publish(f"{work}/{name}", path)
+            with open(f"{work}/{name}", "wb") as made:
+                made.write(content)
+            try:
+                self._flush(work)
+                os.link(f"{work}/{name}", path)  # which, unlike a rename, replaces nothing
+            except FileExistsError:
+                pass  # another launch was first
+            except OSError:
+                self.publish(f"{work}/{name}", path)
         return path
 
     def prepare(self) -> None:

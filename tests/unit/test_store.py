@@ -411,3 +411,22 @@ def test_what_cannot_be_flushed_is_not_published(store: Store, monkeypatch: pyte
         with pytest.raises(MagpkgError, match="cannot be published: No space left on device"):
             store.publish(f"{work}/out", store.package("a"))
     assert os.listdir(store.packages_directory) == []
+
+
+def test_a_text_that_another_launch_has_kept_meanwhile_is_not_replaced(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare, first = store.prepare, []
+
+    def meanwhile_kept() -> None:
+        monkeypatch.setattr(store, "prepare", prepare)
+        first.append(os.stat(store.keep_text("passwd", "me\n")).st_ino)
+
+    monkeypatch.setattr(store, "prepare", meanwhile_kept)
+    path = store.keep_text("passwd", "me\n")
+    assert [os.stat(path).st_ino] == first
+    assert pathlib.Path(store.keep_text("passwd", "you\n")).read_text() == "you\n"
+    assert pathlib.Path(path).read_text() == "me\n"
+    pathlib.Path(path).write_text("damaged")
+    assert pathlib.Path(store.keep_text("passwd", "me\n")).read_text() == "me\n"
+    assert os.listdir(store.tmp_directory) == []
