@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from magpkg.errors import MagpkgError, storage_hint
 
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WAIT_SECONDS = 0.05
 _CHUNK = 1 << 18
 
@@ -77,7 +78,10 @@ def receiving(path: str, stopped: Callable[[], bool]) -> Iterator[Partial]:
 
 def _locked(path: str, stopped: Callable[[], bool]) -> int:
     while True:
-        descriptor = _opened(path)
+        try:
+            descriptor = _opened(path)
+        except FileNotFoundError:
+            continue  # it was published between two looks
         try:
             while not _try_lock(descriptor):
                 if stopped():
@@ -86,7 +90,9 @@ def _locked(path: str, stopped: Callable[[], bool]) -> int:
             # Whoever had it may have published or removed it meanwhile; then it is no longer what `path` names.
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False)):
-                    return descriptor
+                    if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
+                        return descriptor
+                    os.fchmod(descriptor, 0o600)  # a run was killed as it was about to publish it
         except BaseException:
             os.close(descriptor)
             raise
@@ -95,8 +101,13 @@ def _locked(path: str, stopped: Callable[[], bool]) -> int:
 
 def _opened(path: str) -> int:
     try:
-        descriptor = os.open(path, _OPEN, 0o600)
+        try:
+            descriptor = os.open(path, _OPEN, 0o600)
+        except PermissionError:
+            descriptor = os.open(path, _READ)  # it is whole, and about to be published: only for reading any more
     except OSError as error:
+        if error.errno == errno.ENOENT and os.path.isdir(os.path.dirname(path)):
+            raise
         if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise MagpkgError(f"{path}: cannot be opened: {error.strerror}", storage_hint(error)) from error
     else:

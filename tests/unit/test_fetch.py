@@ -1,5 +1,6 @@
 """Fetching, from a server that is really there."""
 
+import errno
 import fcntl
 import os
 import pathlib
@@ -430,6 +431,54 @@ def opened(path: str) -> int:
         with suppress(OSError):
             found += os.readlink(f"/proc/self/fd/{name}") == path
     return found
+
+
+def closed_to_writers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have modes mean for root what they mean for others."""
+    plain = os.open
+
+    def checked(path: str, flags: int, mode: int = 0o777, **options: int) -> int:
+        with suppress(FileNotFoundError):
+            if flags & os.O_ACCMODE and not os.stat(path, follow_symlinks=False).st_mode & 0o200:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return plain(path, flags, mode, **options)
+
+    monkeypatch.setattr(os, "open", checked)
+
+
+@pytest.mark.parametrize(("kept", "asked"), [(CONTENT, []), (b"x" * 7000, ["bytes=7000-", "all"])])
+def test_what_a_run_was_killed_with_before_it_published_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch, kept: bytes, asked: list[str]
+) -> None:
+    partial = pathlib.Path(store.partial(RIGHT))
+    partial.write_bytes(kept)
+    partial.chmod(0o444)
+    closed_to_writers(monkeypatch)
+    assert fetch_broken(store, breaks=0) == asked
+    assert content(store) == CONTENT
+    assert os.stat(store.fetched(RIGHT)).st_mode & 0o777 == 0o444
+
+
+def test_what_is_published_while_it_is_opened_is_there(
+    store: Store, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partial = pathlib.Path(store.partial(RIGHT))
+    partial.write_bytes(CONTENT)
+    partial.chmod(0o444)
+    plain = os.open
+
+    def published(path: str, flags: int, mode: int = 0o777, **options: int) -> int:
+        if path != str(partial):
+            return plain(path, flags, mode, **options)
+        monkeypatch.setattr(os, "open", plain)
+        os.rename(path, store.fetched(RIGHT))
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(os, "open", published)
+    fetch(store, f"http://{server.url}/right")
+    assert server.asked == []
+    assert content(store) == CONTENT
+    assert os.listdir(store.partial_directory) == []
 
 
 def test_two_that_want_one_file_receive_it_once(store: Store, server: Server) -> None:
