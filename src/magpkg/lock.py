@@ -1,4 +1,4 @@
-"""The shared lock of what runs; exclusive locks are the store's.
+"""The shared lock of what runs; that of what is made or removed is taken by the store.
 
 Part of every launch, so it imports next to nothing.
 """
@@ -69,3 +69,12 @@ def stamp(descriptor: int) -> None:
         os.utime(descriptor)
     except OSError:
         return
+
+
+def try_lock(descriptor: int) -> bool:
+    """Take the exclusive lock of an open file if nobody holds one now; whether it was had."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

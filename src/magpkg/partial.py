@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from magpkg.errors import MagpkgError, storage_hint
+from magpkg.lock import try_lock
 
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -83,7 +84,7 @@ def _locked(path: str, stopped: Callable[[], bool]) -> int:
         except FileNotFoundError:
             continue  # it was published between two looks
         try:
-            while not _try_lock(descriptor):
+            while not try_lock(descriptor):
                 if stopped():
                     raise OSError("interrupted")
                 time.sleep(_WAIT_SECONDS)
@@ -116,11 +117,3 @@ def _opened(path: str) -> int:
         os.close(descriptor)
     # Reading a pipe would never end; what a symlink leads to is not the store's.
     raise MagpkgError(f"{path}: is no file, as a download on its way must be", "remove it")
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 
 from magpkg import record
 from magpkg.errors import MagpkgError, storage_hint
+from magpkg.lock import try_lock
 from magpkg.workspace import beside, working
 
 BESIDE = (".log", ".digest", ".lock")
@@ -159,12 +160,7 @@ class Store:
         """
         descriptor = os.open(f"{path}.lock", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                free = os.fstat(descriptor).st_nlink > 0
-            except BlockingIOError:
-                free = False
-            yield free
+            yield try_lock(descriptor) and os.fstat(descriptor).st_nlink > 0
         finally:
             os.close(descriptor)
 

@@ -1,6 +1,5 @@
 """Work in progress: directories of live processes, told from those of dead ones by a lock; and where they must lie."""
 
-import fcntl
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -8,6 +7,7 @@ from contextlib import contextmanager, suppress
 
 from magpkg import tree
 from magpkg.errors import MagpkgError, storage_hint
+from magpkg.lock import try_lock
 
 
 def beside(directory: str, near: str) -> str:
@@ -58,7 +58,7 @@ def _locked(directory: Callable[[], str], kind: str, tried: list[str]) -> tuple[
         except OSError as error:
             raise MagpkgError(f"{path}: cannot be made: {error.strerror}", storage_hint(error)) from error
         # A sweep may have come between the two calls and taken the directory for a dead one.
-        if _try_lock(descriptor) and os.path.isdir(path):
+        if try_lock(descriptor) and os.path.isdir(path):
             return path, descriptor
         os.close(descriptor)
 
@@ -83,14 +83,6 @@ def abandoned(path: str) -> Iterator[bool]:
         yield True
         return
     try:
-        yield _try_lock(descriptor)
+        yield try_lock(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
