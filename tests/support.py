@@ -230,19 +230,44 @@ class Magpkg:
         stdin: str = "",
     ) -> Outcome:
         """Run magpkg to its end."""
+        return self.call(self.words(*arguments), env=env, cwd=cwd, stdin=stdin)
+
+    def call(
+        self,
+        words: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        stdin: str = "",
+        errors: str = "replace",
+    ) -> Outcome:
+        """Run any command to its end as its user, away from a terminal."""
         done = subprocess.run(
-            self.words(*arguments),
+            words,
             env=self.environment(env),
             cwd=cwd or self.directory,
             input=stdin,
             capture_output=True,
             text=True,
-            errors="replace",
+            errors=errors,
             timeout=TIMEOUT,
             check=False,
             **self._identity(),  # type: ignore[call-overload]
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def spawn(self, words: Sequence[str]) -> "subprocess.Popen[str]":
+        """Start any command in a session of its own, with nothing to read and its output in pipes."""
+        return subprocess.Popen(
+            words,
+            env=self.environment(),
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
     def venv(self, manifest: str, *command: str, **options: object) -> Outcome:
         """Run a command in the venv of a Jsonnet expression."""

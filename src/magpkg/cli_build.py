@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from magpkg import launch, options
+from magpkg import options
 from magpkg.terminal import download_line, speaker, status_line
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.manifest_options
-@click.option("--jobs", type=click.IntRange(min=1), help="Make at most this many packages at once; default: cores.")
+@options.jobs_option
 @options.offline_option
 @options.quiet_option
 @options.debug_option
@@ -29,13 +29,12 @@ def build(
     Prints where the tree of each package that the manifest names is, one a line, in the manifest's order.
     """
     from magpkg.transport import Transport
-    from magpkg.venv import Host, make_packages
+    from magpkg.venv import make_packages
 
     environment = dict(os.environ)
     store = options.own_store(environment)
     manifest, evaluated = options.manifest(given)
-    bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
-    host = Host(environment, evaluated.directory, bwrap, jobs or len(os.sched_getaffinity(0)))
+    host = options.host(environment, evaluated.directory, jobs)
     transport = Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))
     with store.reading():
         make_packages(manifest.closure(), store, host, transport, speaker(quiet=quiet), status_line(quiet=quiet))

@@ -1,6 +1,5 @@
 """`magpkg cleanup`."""
 
-import json
 import math
 import os
 
@@ -8,7 +7,7 @@ import click
 
 from magpkg import options
 from magpkg.cleanup import FETCHED, PACKAGE, VENV, Report, clean
-from magpkg.terminal import say, size, tell
+from magpkg.terminal import say, size, tell, tell_json
 
 
 @click.command()
@@ -49,7 +48,7 @@ def cleanup(
         raise click.UsageError("say what to remove: --venvs, --packages, --fetched or --all")
     report = clean(options.store(os.environ), kinds, max_age_days, dry_run=dry_run)
     if as_json:
-        click.echo(json.dumps(_envelope(report, dry_run), indent=2))
+        tell_json(_envelope(report, dry_run))
     elif not quiet:
         _print(report, dry_run)
     for failure in report.failures:
@@ -68,7 +67,6 @@ def _envelope(report: Report, dry_run: bool) -> dict[str, object]:
         for removal in report.removed
     ]
     return {
-        "version": 1,
         "dryRun": dry_run,
         "removed": removed,
         "freedBytes": report.freed_bytes,

@@ -1,6 +1,5 @@
 """`magpkg diff`: what has changed between two manifests, revisions or venvs."""
 
-import json
 import os
 import re
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ from magpkg import inventory, options
 from magpkg.difference import Changes, Difference, Item, Side, compare, side_of_manifest, side_of_venv
 from magpkg.errors import MagpkgError
 from magpkg.store import Store
-from magpkg.terminal import size, tell
+from magpkg.terminal import size, tell, tell_json
 
 if TYPE_CHECKING:
     from magpkg.evaluate import Inputs
@@ -42,7 +41,7 @@ def diff(given: "Inputs", as_json: bool, first: str, second: str | None) -> None
     found = compare(*sides)
     sizes = [_venv_size(side, store) for side in sides]
     if as_json:
-        click.echo(json.dumps(_plain(sides, sizes, found, store), indent=2))
+        tell_json(_plain(sides, sizes, found, store))
         return
     for letter, side, held in zip("AB", sides, sizes, strict=True):
         tell(f"{letter}          {side.label}")
@@ -138,7 +137,6 @@ def _plain(sides: tuple[Side, Side], sizes: list[int | None], found: Difference,
             for field, changes in found.fields.items()
         }
     return {
-        "version": 1,
         "a": first,
         "b": second,
         "packages": {

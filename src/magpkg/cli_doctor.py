@@ -1,16 +1,15 @@
 """`magpkg doctor`."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 
 import click
 
-from magpkg import launch, options
+from magpkg import options
 from magpkg.errors import MagpkgError
 from magpkg.finding import Finding, failed
 from magpkg.store import Store
-from magpkg.terminal import tell
+from magpkg.terminal import tell, tell_json
 
 
 @click.command()
@@ -32,7 +31,7 @@ def doctor(as_json: bool) -> int:
     passed = all(finding.passed for finding in found)
     if as_json:
         plain = [{"name": item.name, "passed": item.passed, "message": item.message, "fix": item.fix} for item in found]
-        click.echo(json.dumps({"version": 1, "passed": passed, "findings": plain}, indent=2))
+        tell_json({"passed": passed, "findings": plain})
     return 0 if passed else 1
 
 
@@ -56,7 +55,7 @@ def _bwrap(environment: Mapping[str, str]) -> Iterator[Finding]:
     from magpkg.namespaces import namespaces
 
     try:
-        bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
+        bwrap = options.bwrap(environment)
     except MagpkgError as error:
         yield failed("bwrap", error)
         return

@@ -11,15 +11,14 @@ import click
 from magpkg import completion, options
 from magpkg.errors import MagpkgError
 from magpkg.evaluate import is_plain
-from magpkg.lockfile import LOCK_NAME, Lock, is_debian_name, load_lock, lock_text
+from magpkg.lockfile import LOCK_NAME, Lock, check_debian_name, load_lock, lock_text
 from magpkg.locking import make_lock, nothing_to_lock, scope, visit, wanted_names
 from magpkg.namelist import with_names, without_names
 from magpkg.skeleton import reference
 from magpkg.sources import Sources, find_manifest
-from magpkg.suite import Suites, Trust, forget_replaced
+from magpkg.suite import Trust, forget_replaced
 from magpkg.terminal import say, show_lock, speaker
 from magpkg.textfile import Draft, draft
-from magpkg.transport import Transport
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 _LOCKSET = re.compile(r"local\s+(\w+)\s*=[^;]*\blockset\(\s*importstr\b")
@@ -45,9 +44,7 @@ def _edit_options(command: _Command) -> _Command:
 @click.argument("names", nargs=-1, required=True, shell_complete=completion.suite_names)
 def add(
     file: str | None,
-    keyring: str | None,
-    no_verify: bool,
-    allow_expired: bool,
+    trust: Callable[[], Trust],
     offline: bool,
     quiet: bool,
     names: tuple[str, ...],
@@ -57,14 +54,12 @@ def add(
     Comments, order and style of the manifest stay. Where a name is unknown to the suite, nothing is written.
     """
     for name in names:
-        if not is_debian_name(name):
-            raise MagpkgError(f"{name}: is no name of a Debian package", "look for one with magpkg search WORD")
+        check_debian_name(name)
     path, text = _manifest(file, names, "write into its packages: {}; then run magpkg lock")
     edited, value = with_names(path, text, names)
     if edited == text and not quiet:
         say(f"{path}: names {', '.join(names)} already")
-    trust = options.trust(keyring, no_verify, allow_expired)
-    lock_path, old, new = _locked(path, value, trust, offline=offline, quiet=quiet)
+    lock_path, old, new = _locked(path, value, trust(), offline=offline, quiet=quiet)
     with ExitStack() as stack:
         pins = _drafted(stack, lock_path, None if old is None else lock_text(old), lock_text(new))
         manifest = _drafted(stack, path, text, edited)
@@ -80,9 +75,7 @@ def add(
 @click.argument("names", nargs=-1, required=True, shell_complete=completion.manifest_names)
 def remove(
     file: str | None,
-    keyring: str | None,
-    no_verify: bool,
-    allow_expired: bool,
+    trust: Callable[[], Trust],
     offline: bool,
     quiet: bool,
     names: tuple[str, ...],
@@ -93,8 +86,7 @@ def remove(
     """
     path, text = _manifest(file, names, "take out of its packages: {}; then run magpkg lock")
     edited, value = without_names(path, text, names)
-    trust = options.trust(keyring, no_verify, allow_expired)
-    lock_path, old, new = _locked(path, value, trust, offline=offline, quiet=quiet)
+    lock_path, old, new = _locked(path, value, trust(), offline=offline, quiet=quiet)
     with ExitStack() as stack:
         manifest = _drafted(stack, path, text, edited)
         pins = _drafted(stack, lock_path, None if old is None else lock_text(old), lock_text(new))
@@ -121,9 +113,8 @@ def _locked(path: str, value: object, trust: Trust, *, offline: bool, quiet: boo
     """The path of the manifest's lock, the lock that is there, and the one that `value` wants."""
     lock_path = os.path.join(os.path.dirname(os.path.abspath(path)), LOCK_NAME)
     old = load_lock(lock_path)
-    environment = dict(os.environ)
-    store = options.store(environment)
-    suites = Suites(store, Transport(environment, os.getcwd(), offline=offline), speaker(quiet=quiet))
+    store = options.store(os.environ)
+    suites = options.suites(store, speaker(quiet=quiet), offline=offline)
     market = visit(suites, scope((), (), None, old), trust)
     wanted = wanted_names(lock_path, market.universe.names, lambda *_: value)
     if not wanted:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from magpkg import launch, options
+from magpkg import options
 from magpkg.errors import MagpkgError, storage_hint
 from magpkg.terminal import download_line, say, size, speaker
 
@@ -27,7 +27,7 @@ _FORMATS = ("tar", "oci", "docker")
 @click.option("--format", "style", type=click.Choice(_FORMATS), default="tar", help="What to write; default: tar.")
 @click.option("-o", "--output", metavar="FILE", help="Write to this file; default: standard output.")
 @click.option("--tag", metavar="NAME[:TAG]", help="The image's name; default: magpkg and the beginning of the hash.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Make at most this many packages at once; default: cores.")
+@options.jobs_option
 @options.offline_option
 @options.quiet_option
 @options.debug_option
@@ -45,7 +45,7 @@ def export(
     The same manifest gives the same bytes on every machine.
     """
     from magpkg.transport import Transport
-    from magpkg.venv import Host, ensure, make_packages
+    from magpkg.venv import ensure, make_packages
 
     if tag is not None and style == "tar":
         raise MagpkgError("--tag names an image, which --format tar writes none of", "add --format oci or docker")
@@ -56,8 +56,7 @@ def export(
     environment = dict(os.environ)
     store = options.store(environment)
     manifest, evaluated = options.manifest(given)
-    bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
-    host = Host(environment, evaluated.directory, bwrap, jobs or len(os.sched_getaffinity(0)))
+    host = options.host(environment, evaluated.directory, jobs)
     transport = Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))
     path, held = ensure(manifest, store, host, transport, speaker(quiet=quiet))
     try:

@@ -1,23 +1,21 @@
 """`magpkg init`."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 import click
 
 from magpkg import completion, options
-from magpkg.errors import MagpkgError
-from magpkg.lockfile import LOCK_NAME, Lock, is_debian_name, lock_text
-from magpkg.locking import Market, make_lock, scope, visit
+from magpkg.lockfile import LOCK_NAME, Lock, check_debian_name, lock_text
+from magpkg.locking import Market, Scope, make_lock, visit
 from magpkg.needs import DEFAULT, Need, find_needs
 from magpkg.skeleton import jsonnet_text, yaml_text
 from magpkg.sources import MANIFEST_NAMES
-from magpkg.suite import Suites
+from magpkg.suite import Trust
 from magpkg.terminal import printable, say, show_lock, speaker
 from magpkg.textfile import already_there, draft
-from magpkg.transport import Transport
 
 
 @click.command()
@@ -32,12 +30,8 @@ from magpkg.transport import Transport
 def init(
     as_yaml: bool,
     no_lock: bool,
-    suite: tuple[str, ...],
-    component: tuple[str, ...],
-    arch: str | None,
-    keyring: str | None,
-    no_verify: bool,
-    allow_expired: bool,
+    scoped: Callable[[Lock | None], Scope],
+    trust: Callable[[], Trust],
     offline: bool,
     quiet: bool,
     names: tuple[str, ...],
@@ -55,10 +49,8 @@ def init(
     needs = _needs(os.listdir(directory), names)
     lock = None
     if not no_lock:
-        environment = dict(os.environ)
-        transport = Transport(environment, directory, offline=offline)
-        suites = Suites(options.store(environment), transport, speaker(quiet=quiet))
-        market = visit(suites, scope(suite, component, arch, None), options.trust(keyring, no_verify, allow_expired))
+        suites = options.suites(options.store(os.environ), speaker(quiet=quiet), offline=offline)
+        market = visit(suites, scoped(None), trust())
         needs = _on_offer(needs, market, quiet=quiet)
         wanted = [name for need in needs for name in need.packages]
         lock = make_lock(market, wanted, {}, recommends=False)
@@ -73,8 +65,7 @@ def _needs(files: Sequence[str], names: Sequence[str]) -> list[Need]:
     found = find_needs(files)
     named = {name for need in found for name in need.packages}
     for name in names:
-        if not is_debian_name(name):
-            raise MagpkgError(f"{name}: is no name of a Debian package", "look for one with magpkg search WORD")
+        check_debian_name(name)
     more = tuple(name for name in dict.fromkeys(names) if name not in named)
     if more:
         found.append(Need("asked for", more))

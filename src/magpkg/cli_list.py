@@ -1,6 +1,5 @@
 """`magpkg list` and `magpkg du`: what the store holds."""
 
-import json
 import os
 
 import click
@@ -9,7 +8,7 @@ from magpkg import inventory, options
 from magpkg.cleanup import FETCHED, PACKAGE, VENV, clean
 from magpkg.inventory import Usage, VenvRecord
 from magpkg.store import Store
-from magpkg.terminal import age, size, tell
+from magpkg.terminal import age, size, tell, tell_json
 
 _AGES = (7, 30, 90)  # days
 
@@ -26,7 +25,7 @@ def list_venvs(as_json: bool) -> None:
     store = options.store(os.environ)
     found = [(record, inventory.usage([store.venv(record.hash)])) for record in inventory.venvs(store)]
     if as_json:
-        click.echo(json.dumps({"version": 1, "venvs": [_plain_venv(*pair) for pair in found]}, indent=2))
+        tell_json({"venvs": [_plain_venv(*pair) for pair in found]})
         return
     for record, usage in found:
         state = "running" if record.running else f"used {age(record.idle_seconds)} ago"
@@ -51,8 +50,7 @@ def du(as_json: bool) -> None:
     if as_json:
         plain = [{"kind": item.kind, "count": item.count, **_plain_usage(item.usage)} for item in kinds]
         cleanup = [{"maxAgeDays": days, "freedBytes": count} for days, count in freed.items()]
-        value = {"version": 1, "store": store.root, "bytes": whole.total, "kinds": plain, "cleanup": cleanup}
-        click.echo(json.dumps(value, indent=2))
+        tell_json({"store": store.root, "bytes": whole.total, "kinds": plain, "cleanup": cleanup})
         return
     for item in kinds:
         sizes = f"{size(item.usage.total):>10}  {size(item.usage.alone):>10} alone"

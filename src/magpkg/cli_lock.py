@@ -11,11 +11,10 @@ from magpkg.debian import base_names
 from magpkg.errors import MagpkgError
 from magpkg.evaluate import Inputs, evaluate
 from magpkg.lockfile import LOCK_NAME, Lock, Pin, load_lock, lock_text, not_locked, save_lock
-from magpkg.locking import make_lock, nothing_to_lock, revisit, scope, visit, wanted_names
+from magpkg.locking import Scope, make_lock, nothing_to_lock, revisit, scope, visit, wanted_names
 from magpkg.sources import MANIFEST_NAMES, Sources, find_manifest
-from magpkg.suite import Suites, forget_replaced
+from magpkg.suite import Suites, Trust, forget_replaced
 from magpkg.terminal import show_lock, speaker
-from magpkg.transport import Transport
 
 
 @click.command()
@@ -36,16 +35,12 @@ from magpkg.transport import Transport
 @click.argument("names", nargs=-1, shell_complete=completion.lock_names)
 def lock(
     given: Inputs,
-    suite: tuple[str, ...],
-    component: tuple[str, ...],
-    arch: str | None,
+    scoped: Callable[[Lock | None], Scope],
     output: str | None,
     recommends: bool | None,
     upgrade: bool,
     check: bool,
-    keyring: str | None,
-    no_verify: bool,
-    allow_expired: bool,
+    trust: Callable[[], Trust],
     offline: bool,
     quiet: bool,
     names: tuple[str, ...],
@@ -60,15 +55,14 @@ def lock(
     if source.inputs is None and not upgrade and output is None:
         _check_is_no_manifests(path)
     old = load_lock(path)
-    where = scope(suite, component, arch, old)
-    environment = dict(os.environ)
-    store = options.store(environment)
-    suites = Suites(store, Transport(environment, os.getcwd(), offline=offline or check), speaker(quiet=quiet))
-    trust = options.trust(keyring, no_verify, allow_expired)
+    where = scoped(old)
+    store = options.store(os.environ)
+    suites = options.suites(store, speaker(quiet=quiet), offline=offline or check)
+    trusted = trust()
     if check:
         _check(path, old, lambda lock: source.wanted(path, lambda: _on_offer(suites, lock)))
         return
-    market = visit(suites, where, trust)
+    market = visit(suites, where, trusted)
     wanted = source.wanted(path, lambda: market.universe.names() | set(old.pins if old else ()))
     if not wanted and old is not None and upgrade:
         wanted = set(old.names)
@@ -143,7 +137,7 @@ def _held(old: Lock | None, names: tuple[str, ...], *, upgrade: bool) -> dict[st
 def _on_offer(suites: Suites, lock: Lock) -> set[str]:
     """The names that a manifest may use while it is checked: the lock's, and its suites' if the store has them."""
     try:
-        market = revisit(suites, scope((), (), None, lock), options.trust(None, False, False))
+        market = revisit(suites, scope((), (), None, lock), options.trust())
     except MagpkgError:
         return set(lock.pins)
     return market.universe.names() | set(lock.pins)

@@ -1,14 +1,21 @@
 """`magpkg search`."""
 
-import json
 import os
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from magpkg import completion, options
 from magpkg.index import Match
-from magpkg.terminal import speaker, tell
+from magpkg.terminal import speaker, tell, tell_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from magpkg.lockfile import Lock
+    from magpkg.locking import Scope
+    from magpkg.suite import Trust
 
 
 @click.command()
@@ -20,12 +27,8 @@ from magpkg.terminal import speaker, tell
 @options.debug_option
 @click.argument("word", shell_complete=completion.suite_names)
 def search(
-    suite: tuple[str, ...],
-    component: tuple[str, ...],
-    arch: str | None,
-    keyring: str | None,
-    no_verify: bool,
-    allow_expired: bool,
+    scoped: "Callable[[Lock | None], Scope]",
+    trust: "Callable[[], Trust]",
     offline: bool,
     as_json: bool,
     quiet: bool,
@@ -38,23 +41,18 @@ def search(
     is 1 where nothing is found.
     """
     from magpkg.lockfile import LOCK_NAME, load_lock
-    from magpkg.locking import scope
-    from magpkg.suite import Suites
-    from magpkg.transport import Transport
 
-    environment = dict(os.environ)
-    transport = Transport(environment, os.getcwd(), offline=offline)
-    suites = Suites(options.store(environment), transport, speaker(quiet=quiet))
-    where = scope(suite, component, arch, load_lock(LOCK_NAME))
+    suites = options.suites(options.store(os.environ), speaker(quiet=quiet), offline=offline)
+    where = scoped(load_lock(LOCK_NAME))
     found: dict[str, Match] = {}
     for name in where.suites:
-        release = suites.kept_release(name) or suites.release(name, options.trust(keyring, no_verify, allow_expired))
+        release = suites.kept_release(name) or suites.release(name, trust())
         for index in (suites.index(release, part, where.architecture) for part in where.components):
             for match in index.search(word):
                 found.setdefault(match.name, match)
     ranked = sorted(found.values(), key=lambda match: _rank(match, word.lower()))
     if as_json:
-        click.echo(json.dumps({"version": 1, "packages": [asdict(match) for match in ranked]}, indent=2))
+        tell_json({"packages": [asdict(match) for match in ranked]})
         return 0 if found else 1
     for match in ranked:
         tell(f"{match.name}  {match.version}  {match.description}")

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 @click.command()
 @options.manifest_options
 @options.entry_options
-@click.option("--jobs", type=click.IntRange(min=1), help="Make at most this many packages at once; default: cores.")
+@options.jobs_option
 @options.offline_option
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors, now and whenever a shim is called.")
-@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@options.debug_option
 @click.argument("directory", metavar="DIR")
 @click.argument("commands", metavar="COMMAND...", nargs=-1, required=True)
 def shim(
@@ -32,7 +32,6 @@ def shim(
     jobs: int | None,
     offline: bool,
     quiet: bool,
-    debug: bool,
     directory: str,
     commands: tuple[str, ...],
 ) -> None:

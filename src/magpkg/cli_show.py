@@ -1,6 +1,5 @@
 """`magpkg show`: what a manifest comes to."""
 
-import json
 import os
 from typing import TYPE_CHECKING
 
@@ -9,7 +8,7 @@ import click
 from magpkg import inventory, options
 from magpkg.manifest import Manifest, venv_hash
 from magpkg.outline import outline
-from magpkg.terminal import size, tell
+from magpkg.terminal import size, tell, tell_json
 
 if TYPE_CHECKING:
     from magpkg.evaluate import Inputs
@@ -30,7 +29,6 @@ def show(given: "Inputs", values: bool, as_json: bool) -> None:
     held = inventory.usage([store.venv(name)]).total if made else None
     drawn = outline(manifest.packages)
     facts = {
-        "version": 1,
         "manifest": evaluated.origin,
         "hash": name,
         "rootfs": f"{store.venv(name)}/rootfs",
@@ -45,7 +43,7 @@ def show(given: "Inputs", values: bool, as_json: bool) -> None:
         "envSet": dict(manifest.env_set) if values else [variable for variable, _ in manifest.env_set],
     }
     if as_json:
-        click.echo(json.dumps(facts, indent=2))
+        tell_json(facts)
         return
     state = "not made yet" if held is None else f"made, {size(held)}"
     tell(f"manifest   {evaluated.origin}")

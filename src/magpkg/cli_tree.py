@@ -1,16 +1,15 @@
 """`magpkg tree`, `magpkg why` and `magpkg graph`: the dependencies of a manifest's packages."""
 
-import json
 import os
 from typing import TYPE_CHECKING
 
 import click
 
-from magpkg import completion, launch, options
+from magpkg import completion, options
 from magpkg.errors import MagpkgError
 from magpkg.field import near
 from magpkg.outline import Node, Outline, dot_lines, mermaid_lines, outline, tree_lines, without_shortcuts
-from magpkg.terminal import download_line, speaker
+from magpkg.terminal import download_line, speaker, tell_json
 
 if TYPE_CHECKING:
     from magpkg.evaluate import Inputs
@@ -30,7 +29,7 @@ def tree(
     drawn = _outline(given)
     if as_json:
         nodes = {key: _plain(node) | {"depends": list(node.depends)} for key, node in drawn.nodes.items()}
-        click.echo(json.dumps({"version": 1, "roots": list(drawn.roots), "packages": nodes}, indent=2))
+        tell_json({"roots": list(drawn.roots), "packages": nodes})
         return
     for line in tree_lines(drawn):
         click.echo(line)
@@ -61,7 +60,7 @@ def why(
     paths = [path for node in found for path in drawn.shortest_paths(node.key)]
     if as_json:
         plain = [[_plain(node) for node in path] for path in paths]
-        click.echo(json.dumps({"version": 1, "package": package, "paths": plain}, indent=2))
+        tell_json({"package": package, "paths": plain})
         return
     for path in paths:
         click.echo(" -> ".join(str(node) for node in path))
@@ -94,11 +93,9 @@ def graph(
 def _print_svg(drawn: Outline, *, offline: bool, quiet: bool) -> None:
     from magpkg.diagram import print_svg
     from magpkg.transport import Transport
-    from magpkg.venv import Host
 
     environment = dict(os.environ)
-    bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
-    host = Host(environment, "/", bwrap, len(os.sched_getaffinity(0)))
+    host = options.host(environment, "/")
     transport = Transport(environment, "/", offline=offline, progress=download_line(quiet=quiet))
     lines = dot_lines(without_shortcuts(drawn))
     print_svg(lines, options.store(environment), host, transport, speaker(quiet=quiet))

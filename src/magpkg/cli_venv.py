@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command(context_settings={"allow_interspersed_args": False})
 @options.manifest_options
 @options.entry_options
-@click.option("--jobs", type=click.IntRange(min=1), help="Make at most this many packages at once; default: cores.")
+@options.jobs_option
 @options.offline_option
 @options.quiet_option
 @click.option("--debug", is_flag=True, help="Show bwrap's command line, and tracebacks of errors.")

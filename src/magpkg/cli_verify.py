@@ -1,16 +1,15 @@
 """`magpkg verify`."""
 
-import json
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from magpkg import launch, options
+from magpkg import options
 from magpkg.cleanup import FETCHED, PACKAGE, VENV
 from magpkg.store import Store
-from magpkg.terminal import download_line, say, speaker, tell
+from magpkg.terminal import download_line, say, speaker, tell, tell_json
 from magpkg.verify import Finding, Report, Thing, everything
 from magpkg.verify import repair as move_aside
 from magpkg.verify import verify as compare
@@ -48,7 +47,7 @@ def verify(given: "Inputs", repair: bool, offline: bool, as_json: bool, quiet: b
         if manifest is not None:
             made = _make_again(store, manifest, directory, findings, offline=offline, quiet=quiet)
     if as_json:
-        click.echo(json.dumps(_envelope(report, findings, made), indent=2))
+        tell_json(_envelope(report, findings, made))
     elif not quiet:
         _print(report, findings, made)
     damaged = [finding for finding in findings if finding.moved is None]
@@ -73,14 +72,13 @@ def _make_again(
 ) -> frozenset[Thing]:
     """Realise what was moved aside; returns it. A download comes back when a package is made from it."""
     from magpkg.transport import Transport
-    from magpkg.venv import Host, ensure, make_packages
+    from magpkg.venv import ensure, make_packages
 
     moved = {finding.thing for finding in findings if finding.moved is not None and finding.thing.kind != FETCHED}
     if not moved:
         return frozenset()
     environment = dict(os.environ)
-    bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
-    host = Host(environment, os.getcwd(), bwrap, len(os.sched_getaffinity(0)))
+    host = options.host(environment, os.getcwd())
     transport = Transport(environment, directory, offline=offline, progress=download_line(quiet=quiet))
     if any(thing.kind == PACKAGE for thing in moved):
         with store.reading():
@@ -103,7 +101,7 @@ def _envelope(report: Report, findings: Sequence[Finding], made: frozenset[Thing
         }
         for finding in findings
     ]
-    return {"version": 1, "checked": report.checked, "damaged": damaged, "busy": list(report.busy)}
+    return {"checked": report.checked, "damaged": damaged, "busy": list(report.busy)}
 
 
 def _print(report: Report, findings: Sequence[Finding], made: frozenset[Thing]) -> None:

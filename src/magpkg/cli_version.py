@@ -5,10 +5,9 @@ import subprocess
 
 import click
 
-from magpkg import __version__
+from magpkg import __version__, options
 from magpkg.errors import MagpkgError
 from magpkg.evaluate import evaluator_version
-from magpkg.launch import find_bwrap
 
 _SECONDS = 10  # a program that is named bwrap, and is something else, may wait for what never comes
 
@@ -22,7 +21,7 @@ def show_version() -> None:
 
 def _bwrap_version() -> str:
     try:
-        path = find_bwrap(os.environ.get("PATH", os.defpath))
+        path = options.bwrap(os.environ)
     except MagpkgError as error:
         return f"is not installed; {error.hint}"
     try:

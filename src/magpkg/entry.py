@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from magpkg import launch, options
+from magpkg import options
 from magpkg.environment import own_variables
 from magpkg.hostfiles import Answer, RecordingFiles
 from magpkg.mount import host_variables
@@ -56,7 +56,7 @@ def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline:
     from magpkg.state import make_state, state_directory
     from magpkg.transport import Transport
     from magpkg.user import current_user, user_mounts
-    from magpkg.venv import Host, draw, ensure, find_shell
+    from magpkg.venv import draw, ensure, find_shell
 
     environment = dict(os.environ)
     store = options.store(environment)
@@ -64,9 +64,8 @@ def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline:
     manifest, evaluated = options.manifest(given)
     manifest = replace(manifest, env_set=(*own_variables(evaluated.name), *manifest.env_set))
     manifest = overrides.applied(manifest, directory)
-    bwrap = launch.find_bwrap(environment.get("PATH", os.defpath))
     state = state_directory(store, evaluated.directory)
-    host = Host(environment, directory, bwrap, jobs or len(os.sched_getaffinity(0)), state)
+    host = options.host(environment, directory, jobs, state)
     transport = Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))
     path, held = ensure(manifest, store, host, transport, speaker(quiet=quiet), status_line(quiet=quiet))
     store.note_origin(os.path.basename(path), evaluated.origin)
@@ -76,4 +75,4 @@ def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline:
     sandbox, view = draw(manifest, f"{path}/rootfs", host, files, shown, overrides.chdir)
     answers = files.answers()  # before anything is asked about a command: a plan is for all commands
     shell = overrides.shell or find_shell(view, sandbox)
-    return Entry(store, path, held, bwrap, manifest, evaluated, sandbox, view, shell, answers)
+    return Entry(store, path, held, host.bwrap, manifest, evaluated, sandbox, view, shell, answers)

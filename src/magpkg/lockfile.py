@@ -136,6 +136,12 @@ def is_debian_name(name: str) -> bool:
     return _DEBIAN_NAME.match(name) is not None
 
 
+def check_debian_name(name: str) -> None:
+    """Raise MagpkgError where somebody asks for a name that Debian could not have."""
+    if not is_debian_name(name):
+        raise MagpkgError(f"{name}: is no name of a Debian package", "look for one with magpkg search WORD")
+
+
 def not_locked(name: str, lock: Mapping[str, object], where: str) -> MagpkgError:
     """The error for a name that a lock lacks, with the names in it that are close."""
     close = near(name, lock)

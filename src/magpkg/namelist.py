@@ -25,15 +25,17 @@ def with_names(path: str, text: str, names: Sequence[str]) -> tuple[str, object]
 
     Names that are there already stay where they are.
     """
-    have = _packages(path, parse_plain(path, text))
+    before = parse_plain(path, text)
+    have = _packages(path, before)
     missing = [name for name in dict.fromkeys(names) if name not in have]
     edit = _with_json_name if path.endswith(".json") else _with_yaml_name
-    return _edited(path, text, missing, edit, [*have, *missing])
+    return _edited(path, text, before, missing, edit, [*have, *missing])
 
 
 def without_names(path: str, text: str, names: Sequence[str]) -> tuple[str, object]:
     """The text of the manifest at `path` without `names` among its packages, and what it comes to."""
-    have = _packages(path, parse_plain(path, text))
+    before = parse_plain(path, text)
+    have = _packages(path, before)
     known = [item for item in have if isinstance(item, str)]
     for name in names:
         if name not in known:
@@ -42,7 +44,7 @@ def without_names(path: str, text: str, names: Sequence[str]) -> tuple[str, obje
     rest = [item for item in have if item not in names]
     if not rest:
         raise MagpkgError(f"{path}: would have no package left", "add another one first, or remove the file")
-    return _edited(path, text, [name for name in known if name in names], _without_name, rest)
+    return _edited(path, text, before, [name for name in known if name in names], _without_name, rest)
 
 
 def _packages(path: str, value: object) -> list[object]:
@@ -52,8 +54,10 @@ def _packages(path: str, value: object) -> list[object]:
     return items
 
 
-def _edited(path: str, text: str, names: Sequence[str], edit: _Edit, meant: list[object]) -> tuple[str, object]:
-    before = parse_plain(path, text)
+def _edited(
+    path: str, text: str, before: object, names: Sequence[str], edit: _Edit, meant: list[object]
+) -> tuple[str, object]:
+    """The text after an edit for each name, and what it comes to: as `before`, what it came to, but for the list."""
     result: object = before
     for name in names:
         place = json_list(text) if path.endswith(".json") else yaml_list(text)

@@ -15,7 +15,8 @@ from magpkg.store import Store
 if TYPE_CHECKING:
     from magpkg.evaluate import Evaluated, Inputs
     from magpkg.manifest import Manifest
-    from magpkg.suite import Trust
+    from magpkg.suite import Suites, Trust
+    from magpkg.venv import Host
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
@@ -131,18 +132,39 @@ def debug_option(command: _Command) -> _Command:
     return click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks of errors.")(command)
 
 
+def jobs_option(command: _Command) -> _Command:
+    """The option that bounds how many packages are made at once; see `host`."""
+    text = "Make at most this many packages at once; default: cores."
+    return click.option("--jobs", type=click.IntRange(min=1), help=text)(command)
+
+
 def scope_options(command: _Command) -> _Command:
-    """The options that say where packages are looked for; see locking.scope."""
+    """The options that say where packages are looked for; the command gets, as `scoped`, what they make of a lock.
+
+    See locking.scope.
+    """
+
+    @functools.wraps(command)
+    def call(suite: tuple[str, ...], component: tuple[str, ...], arch: str | None, **others: object) -> object:
+        from magpkg.locking import scope
+
+        return command(scoped=functools.partial(scope, suite, component, arch), **others)
+
     options = (
         click.option("--suite", multiple=True, help="Look in this suite; several in order of preference."),
         click.option("--component", multiple=True, help="Look in this component of the suites, such as contrib."),
         click.option("--arch", help="Debian's name of the architecture; default: the lock's, else amd64."),
     )
-    return _with_options(command, options)
+    return cast("_Command", _with_options(call, options))
 
 
 def trust_options(command: _Command) -> _Command:
-    """The options that say what a suite must show to be believed; see `trust`."""
+    """The options that say what a suite must show to be believed; the command gets `trust` of them to call."""
+
+    @functools.wraps(command)
+    def call(keyring: str | None, no_verify: bool, allow_expired: bool, **others: object) -> object:
+        return command(trust=functools.partial(trust, keyring, no_verify, allow_expired), **others)
+
     no_verify = (
         "Check no signature: whoever controls the mirror, or the way to it, can put anything into the packages, and so "
         "into what runs."
@@ -157,11 +179,11 @@ def trust_options(command: _Command) -> _Command:
         click.option("--no-verify", is_flag=True, help=no_verify),
         click.option("--allow-expired", is_flag=True, help=allow_expired),
     )
-    return _with_options(command, options)
+    return cast("_Command", _with_options(call, options))
 
 
-def trust(keyring: str | None, no_verify: bool, allow_expired: bool) -> "Trust":
-    """What the trust options ask for."""
+def trust(keyring: str | None = None, no_verify: bool = False, allow_expired: bool = False) -> "Trust":
+    """What the trust options ask for, which is looked for when it is called: not all commands come to need it."""
     from magpkg.signature import find_keyring
     from magpkg.suite import Trust
 
@@ -199,6 +221,28 @@ def own_store(environment: Mapping[str, str]) -> Store:
     found = store(environment)
     require(ownership(found, environment))
     return found
+
+
+def bwrap(environment: Mapping[str, str]) -> str:
+    """The path of bwrap, as PATH has it or as it was installed beside magpkg."""
+    from magpkg.launch import find_bwrap
+
+    return find_bwrap(environment.get("PATH", os.defpath))
+
+
+def host(environment: Mapping[str, str], directory: str, jobs: int | None = None, state: str = "") -> "Host":
+    """This machine, as venvs are made and entered on it from a directory; without `jobs` as many as it has cores."""
+    from magpkg.venv import Host
+
+    return Host(environment, directory, bwrap(environment), jobs or len(os.sched_getaffinity(0)), state)
+
+
+def suites(store: Store, report: Callable[[str], None], *, offline: bool) -> "Suites":
+    """The suites of the mirrors, as they are seen from here, and what the store has kept of them."""
+    from magpkg.suite import Suites
+    from magpkg.transport import Transport
+
+    return Suites(store, Transport(dict(os.environ), os.getcwd(), offline=offline), report)
 
 
 def working_directory(environment: Mapping[str, str]) -> str:

@@ -197,10 +197,14 @@ class Store:
 
     def hidden(self, directory: str) -> list[str]:
         """A directory of the store, and those that stand for it in parts of the store that lie on another disk."""
-        parts = (self.fetch_directory, self.packages_directory, self.venv_directory)
-        hidden = [
-            f"{part}/.{os.path.basename(directory)}" for part in (*parts, self.suite_directory, self.shown_directory)
-        ]
+        parts = (
+            self.fetch_directory,
+            self.packages_directory,
+            self.venv_directory,
+            self.suite_directory,
+            self.shown_directory,
+        )
+        hidden = (f"{part}/.{os.path.basename(directory)}" for part in parts)
         return [directory, *(path for path in hidden if os.path.isdir(path))]
 
     def publish(self, work: str, path: str, listing: str | None = None) -> None:

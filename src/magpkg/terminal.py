@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -23,6 +23,13 @@ def say(message: str) -> None:
 def tell(text: str) -> None:
     """Print one line of facts to standard output, for people; what is exact is JSON."""
     click.echo(printable(text))
+
+
+def tell_json(facts: Mapping[str, object]) -> None:
+    """Print facts to standard output for programs; `version` says that no field has changed its meaning since."""
+    import json
+
+    click.echo(json.dumps({"version": 1, **facts}, indent=2))
 
 
 def speaker(*, quiet: bool) -> Callable[[str], None]:

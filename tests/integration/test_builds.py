@@ -5,7 +5,6 @@ import os
 import pathlib
 import re
 import stat
-import subprocess
 
 from tests.support import Magpkg, Outcome, sha256, tar_bytes
 
@@ -156,18 +155,7 @@ def test_many_first_launches_at_once_make_one_venv(own_store: Magpkg) -> None:
     definition = f"{{ name: 'mine', build: {json.dumps(text)}, buildDeps: [{BUSYBOX}] }}"
     manifest = f"{LIBRARY}{{ packages: [{BUSYBOX}, magpkg.package({definition})] }}"
     words = own_store.words("venv", "-e", manifest, "--", "/bin/busybox", "cat", "/once", "/log")
-    running = [
-        subprocess.Popen(
-            words,
-            env=own_store.environment(),
-            cwd=own_store.directory,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(8)
-    ]
+    running = [own_store.spawn(words) for _ in range(8)]
     ended = [(*process.communicate(timeout=120), process.returncode) for process in running]
     assert [(out, status) for out, _, status in ended] == [("built\nrun\n", 0)] * 8, ended
     assert sum("making" in said for _, said, _ in ended) == 1

@@ -74,16 +74,7 @@ def published(store: str) -> dict[str, dict[str, object]]:
 
 def spawn(magpkg: Magpkg, *arguments: str) -> "subprocess.Popen[str]":
     """Start magpkg, its output in pipes."""
-    return subprocess.Popen(
-        magpkg.words(*arguments),
-        env=magpkg.environment(),
-        cwd=magpkg.directory,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    return magpkg.spawn(magpkg.words(*arguments))
 
 
 def launching(path: str) -> tuple[str, ...]:

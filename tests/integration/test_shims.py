@@ -36,19 +36,7 @@ def call(
     magpkg: Magpkg, *words: str | pathlib.Path, env: Mapping[str, str] | None = None, stdin: str = "", cwd: str = ""
 ) -> Outcome:
     """Call a shim away from any terminal."""
-    done = subprocess.run(
-        [str(word) for word in words],
-        env=magpkg.environment(env),
-        cwd=cwd or magpkg.directory,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        errors="surrogateescape",
-        timeout=TIMEOUT,
-        check=False,
-        **magpkg._identity(),  # type: ignore[call-overload]
-    )
-    return Outcome(done.returncode, done.stdout, done.stderr)
+    return magpkg.call([str(word) for word in words], env=env, cwd=cwd, stdin=stdin, errors="surrogateescape")
 
 
 def is_short(magpkg: Magpkg, shim: pathlib.Path, *arguments: str, env: Mapping[str, str] | None = None) -> bool:
@@ -215,16 +203,7 @@ def test_the_store_is_the_one_that_it_was_written_with(magpkg: Magpkg) -> None:
 
 def start(magpkg: Magpkg, *words: str | pathlib.Path) -> "subprocess.Popen[str]":
     """Start a shim that says `ready` when its command runs."""
-    process = subprocess.Popen(
-        [str(word) for word in words],
-        env=magpkg.environment(),
-        cwd=magpkg.directory,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = magpkg.spawn([str(word) for word in words])
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
