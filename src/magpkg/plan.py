@@ -17,12 +17,8 @@ if TYPE_CHECKING:
 _FORMAT = "magpkg plan 2"
 # A file that changed so shortly before it was read may change again within one tick of its file system's clock.
 _SETTLED_NANOSECONDS = 50_000_000
-_VARIABLES = (
-    "PWD",
-    "HOME",
-    "USER",
-    "PATH",
-)  # what of the host's environment a plan depends on, beside those that it names
+# What of the host's environment a plan depends on, beside the variables that it names.
+_VARIABLES = ("PWD", "HOME", "USER", "PATH")
 
 
 class Plan:
