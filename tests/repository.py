@@ -13,8 +13,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pysequoia
 from pysequoia import ArmorKind, SignatureMode, Tsk
 
-from magpkg.debian import base_names
-from magpkg.signature import unverified
+from magpkg.debian.lockset import base_names
+from magpkg.debian.signature import unverified
 from tests.support import Magpkg, Outcome, ar_bytes, sha256, tar_bytes
 
 _CODENAMES = {"oldstable": "bookworm", "stable": "trixie"}

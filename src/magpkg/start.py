@@ -1,29 +1,28 @@
-"""Where magpkg starts. A launch whose cached plan still holds goes straight to the sandbox; all else is the command
-line's.
+"""Where magpkg starts: a launch by a kept plan goes straight to the sandbox, all else is the command line's.
 
-This is a second way to do what `cli_venv` does, for the sake of speed: reading the options, evaluating and drawing take
-ten times as long as the launch itself. It decides nothing: whatever is not plainly as the plan has it is left to the
-first way, errors included.
+This is a second way to do what `commands.venv` does, for the sake of speed: reading the options, evaluating and drawing
+take ten times as long as the launch itself. It decides nothing: whatever is not plainly as the plan has it is left to
+the first way, errors included.
 """
 
 import os
 import sys
 
-from magpkg.environment import bwrap_arguments, sandbox_environment, store_root
 from magpkg.errors import CommandNotStarted
+from magpkg.launch.environment import bwrap_arguments, sandbox_environment, store_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from magpkg.plan import Plan
+    from magpkg.launch.plan import Plan
 
 
 def main() -> None:
     """Run magpkg with the process's arguments and exit."""
     status = _launched(sys.argv[1:], os.environ) if sys.argv[1:2] == ["venv"] else None
     if status is None:
-        from magpkg.cli import main as command_line
+        from magpkg.commands.front import main as command_line
 
         command_line()
     else:
@@ -32,7 +31,7 @@ def main() -> None:
 
 def _launched(arguments: "Sequence[str]", environment: "Mapping[str, str]") -> int | None:
     """The status of a launch by a cached plan; None where there is none that fits."""
-    from magpkg.plan import load, make_key, plan_path, split_command
+    from magpkg.launch.plan import load, make_key, plan_path, split_command
 
     root = store_root(environment)
     if root is None:
@@ -61,8 +60,8 @@ def _is_there(name: str, rootfs: str, search_path: str) -> bool:
 
 
 def _run(plan: "Plan", words: "Sequence[str]", values: "Mapping[str, str]") -> int | None:
-    from magpkg.launch import run
-    from magpkg.lock import hold, stamp
+    from magpkg.launch.lock import hold, stamp
+    from magpkg.launch.supervise import run
 
     held = hold(plan.venv)
     if held is None:

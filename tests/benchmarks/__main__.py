@@ -9,7 +9,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from magpkg import tree
+import magpkg
+from magpkg.store import tree
 from tests.benchmarks.figures import FIGURES, Bench
 from tests.benchmarks.measure import Row, table
 
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     bench = Bench(scratch, os.path.abspath(given.manifest), given.warm_runs, given.cold_runs, given.scale)
     rows: list[Row] = []
     compileall.compile_dir(
-        os.path.dirname(tree.__file__), quiet=1
+        os.path.dirname(magpkg.__file__), quiet=1
     )  # as an installed package is, whatever edits there were
     try:
         for name in given.figures or FIGURES:

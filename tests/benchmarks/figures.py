@@ -14,12 +14,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from magpkg import cleanup, tree
-from magpkg.evaluate import Inputs, evaluate
-from magpkg.manifest import read_manifest
-from magpkg.package import PackageGraph, make_package
-from magpkg.rootfs import Member, assemble
-from magpkg.store import Store
+from magpkg.evaluation.evaluate import Inputs, evaluate
+from magpkg.making.rootfs import Member, assemble
+from magpkg.manifest.manifest import read_manifest
+from magpkg.manifest.package import PackageGraph, make_package
+from magpkg.store import cleanup, tree
+from magpkg.store.store import Store
 from tests.benchmarks.measure import Row, alternating, command, peak_memory
 from tests.support import sha256, tar_bytes
 
@@ -32,9 +32,9 @@ local layer(below, number) = [
 """
 _EVALUATE = """
 import sys
-from magpkg.evaluate import Inputs, evaluate
-from magpkg.manifest import read_manifest
-from magpkg.package import PackageGraph
+from magpkg.evaluation.evaluate import Inputs, evaluate
+from magpkg.manifest.manifest import read_manifest
+from magpkg.manifest.package import PackageGraph
 graph = PackageGraph()
 manifest = read_manifest(evaluate(Inputs(file=sys.argv[1]), graph).value, graph)
 print(len(manifest.closure()))
@@ -148,9 +148,10 @@ def evaluation(bench: Bench) -> list[Row]:
 
 _UNFLUSHED = """
 import sys
-from magpkg import cli, store
+from magpkg.commands import front
+from magpkg.store import store
 store.Store._flush = lambda self, directory: None
-cli.main()
+front.main()
 """
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from magpkg.debian import FIXUP_ENDING, lockset_packages
-from magpkg.package import runtime_closure
+from magpkg.debian.lockset import FIXUP_ENDING, lockset_packages
+from magpkg.manifest.package import runtime_closure
 from tests.support import Magpkg
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/debian.md"

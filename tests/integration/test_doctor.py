@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from magpkg.launch import find_bwrap
+from magpkg.launch.supervise import find_bwrap
 from tests.support import Magpkg, Outcome, expression
 
 MANIFEST = expression(["busybox-static"])

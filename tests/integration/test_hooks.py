@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from magpkg.shim import PLACE, hook
+from magpkg.project.launchers import PLACE, hook
 from tests.support import TIMEOUT, Magpkg, Terminal, expression
 
 OURS = r"\n/[^\r\n]*/shims/[^\r\n]*/\.magpkg/bin/env\r"

@@ -15,8 +15,8 @@ import time
 
 import pytest
 
-from magpkg.store import Store
-from magpkg.verify import everything, verify
+from magpkg.inspection.verify import everything, verify
+from magpkg.store.store import Store
 from tests.support import Magpkg, sha256, tar_bytes, tree_digest
 
 KILLS = int(os.environ.get("MAGPKG_TEST_KILLS", "20"))

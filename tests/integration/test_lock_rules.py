@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from magpkg.debian import FIXUP_TOOLS, base_names
+from magpkg.debian.lockset import FIXUP_TOOLS, base_names
 from tests.repository import Repository, served
 from tests.support import Outcome
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from magpkg.manual import pages
+from magpkg.commands.manual import pages
 from tests.support import Magpkg
 
 

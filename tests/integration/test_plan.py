@@ -17,9 +17,13 @@ LIBRARY = (
     "{ packages: [core.bash, core.coreutils, core.dash], mounts: ['${PWD}'] }"
 )
 # What of magpkg a warm launch imports; of the standard library these take fcntl and ctypes beyond a bare interpreter.
-WARM_MODULES = {
-    f"magpkg.{name}" for name in ("__main__", "environment", "errors", "hostfiles", "launch", "lock", "plan", "start")
-} | {"magpkg"}
+WARM_MODULES = {f"magpkg.launch.{name}" for name in ("environment", "hostfiles", "lock", "plan", "supervise")} | {
+    "magpkg",
+    "magpkg.__main__",
+    "magpkg.errors",
+    "magpkg.launch",
+    "magpkg.start",
+}
 
 
 def project(magpkg: Magpkg) -> pathlib.Path:
@@ -51,7 +55,7 @@ def imported(magpkg: Magpkg, *command: str) -> set[str]:
 
 def is_warm(magpkg: Magpkg) -> bool:
     """Whether a launch went the short way: the command line was not even imported."""
-    return "magpkg.cli" not in imported(magpkg, "true")
+    return "magpkg.commands" not in imported(magpkg, "true")
 
 
 def launched(magpkg: Magpkg, script: str = "echo $A") -> str:

@@ -20,8 +20,8 @@ from dataclasses import replace
 
 import pytest
 
-from magpkg.state import state_directory
-from magpkg.store import Store
+from magpkg.store.state import state_directory
+from magpkg.store.store import Store
 from tests.support import Magpkg, certificate
 
 PRESETS = (

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from magpkg.lockfile import LOCK_NAME
-from magpkg.needs import DEFAULT
-from magpkg.sources import MANIFEST_NAMES
+from magpkg.debian.lockfile import LOCK_NAME
+from magpkg.manifest.sources import MANIFEST_NAMES
+from magpkg.project.needs import DEFAULT
 from tests.repository import Repository
 from tests.support import Magpkg, Outcome
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from magpkg.shim import SCRIPTS
+from magpkg.project.launchers import SCRIPTS
 from tests.integration.test_plan import edit_keeping_size_and_time, settle
 from tests.support import TIMEOUT, Magpkg, Outcome, Terminal, expression
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from magpkg.store import Store
-from magpkg.verify import Thing, everything, verify
+from magpkg.inspection.verify import Thing, everything, verify
+from magpkg.store.store import Store
 from tests.support import Magpkg, sha256, tar_bytes
 
 MANIFEST = """

@@ -1,0 +1,78 @@
+"""The way into a venv, which `magpkg venv` goes to the end and `magpkg shim` paves: part of the command line."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from magpkg.commands import options
+from magpkg.commands.terminal import download_line, say, speaker, status_line
+from magpkg.launch.environment import own_variables
+from magpkg.launch.hostfiles import Answer, RecordingFiles
+from magpkg.launch.plan import Plan, make_key, plan_path, save
+from magpkg.manifest.mount import host_variables
+from magpkg.sandbox.sandbox import Sandbox
+from magpkg.sandbox.view import View
+from magpkg.store.store import Store
+
+if TYPE_CHECKING:
+    from magpkg.evaluation.evaluate import Evaluated, Inputs
+    from magpkg.manifest.manifest import Manifest
+    from magpkg.manifest.overrides import Overrides
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A venv that is there, locked by the descriptor `held`, with its sandbox drawn for this place and time."""
+
+    store: Store
+    path: str
+    held: int
+    bwrap: str
+    manifest: "Manifest"
+    evaluated: "Evaluated"
+    sandbox: Sandbox
+    view: View
+    shell: str
+    answers: Sequence[Answer]
+
+    def keep_plan(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Let the next launch with these arguments go the short way, see `magpkg.start`."""
+        sandbox, manifest, sources = self.sandbox, self.manifest, self.evaluated.sources
+        assigned = manifest.env_set
+        plan = Plan(self.bwrap, self.path, sandbox.directory, self.shell, sandbox.options, manifest.env_keep, assigned)
+        key = make_key(arguments, environment)
+        path = plan_path(self.store.root, key)
+        variables = {name: environment.get(name, "") for name in host_variables(manifest.mounts)}
+        try:
+            save(path, key, plan, sources.read_files, sources.absent, variables, self.answers, time.time_ns())
+        except OSError as error:
+            say(f"warning: the next launch will be as slow as this one: {error.filename}: {error.strerror}")
+
+
+def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline: bool, quiet: bool) -> Entry:
+    """Do all that comes before the launch: the venv is made if the store lacks it."""
+    from magpkg.fetch.transport import Transport
+    from magpkg.making.venv import draw, ensure, find_shell
+    from magpkg.sandbox.user import current_user, user_mounts
+    from magpkg.store.state import make_state, state_directory
+
+    environment = dict(os.environ)
+    store = options.store(environment)
+    directory = options.working_directory(environment)
+    manifest, evaluated = options.manifest(given)
+    manifest = replace(manifest, env_set=(*own_variables(evaluated.name), *manifest.env_set))
+    manifest = overrides.applied(manifest, directory)
+    state = state_directory(store, evaluated.directory)
+    host = options.host(environment, directory, jobs, state)
+    transport = Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))
+    path, held = ensure(manifest, store, host, transport, speaker(quiet=quiet), status_line(quiet=quiet))
+    store.note_origin(os.path.basename(path), evaluated.origin)
+    make_state(state, manifest.mounts)
+    files = RecordingFiles(path)
+    shown = user_mounts(current_user(environment), store, f"{path}/rootfs") if manifest.mount_defaults else []
+    sandbox, view = draw(manifest, f"{path}/rootfs", host, files, shown, overrides.chdir)
+    answers = files.answers()  # before anything is asked about a command: a plan is for all commands
+    shell = overrides.shell or find_shell(view, sandbox)
+    return Entry(store, path, held, host.bwrap, manifest, evaluated, sandbox, view, shell, answers)

@@ -1,0 +1,126 @@
+"""The command line's front: finds the command, runs it, turns whatever it ends in into an exit status.
+
+Each command is in a module beside this one, which is imported only when it is called.
+"""
+
+import importlib
+import signal
+import sys
+from collections.abc import Callable
+
+import click
+
+from magpkg.commands.terminal import fail, say
+from magpkg.errors import CommandNotStarted, MagpkgError, storage_hint, working_directory_gone
+from magpkg.launch.plan import split_command
+
+OWN_FAILURE = 125
+"""The exit status of `magpkg venv` for its own failures; any other is the command's, 126 and 127 as a shell's."""
+
+INTERRUPTED = 130
+
+_MAKING = ("venv", "shim", "fetch", "build", "export")
+
+_COMMANDS = {
+    "venv": "magpkg.commands.venv:venv",
+    "shim": "magpkg.commands.shim:shim",
+    "hook": "magpkg.commands.shim:hook",
+    "init": "magpkg.commands.init:init",
+    "add": "magpkg.commands.edit:add",
+    "remove": "magpkg.commands.edit:remove",
+    "fetch": "magpkg.commands.fetch:fetch",
+    "build": "magpkg.commands.build:build",
+    "export": "magpkg.commands.export:export",
+    "lock": "magpkg.commands.lock:lock",
+    "search": "magpkg.commands.search:search",
+    "show": "magpkg.commands.show:show",
+    "tree": "magpkg.commands.tree:tree",
+    "why": "magpkg.commands.tree:why",
+    "graph": "magpkg.commands.tree:graph",
+    "diff": "magpkg.commands.diff:diff",
+    "list": "magpkg.commands.list:list_venvs",
+    "du": "magpkg.commands.list:du",
+    "verify": "magpkg.commands.verify:verify",
+    "cleanup": "magpkg.commands.cleanup:cleanup",
+    "doctor": "magpkg.commands.doctor:doctor",
+    "man": "magpkg.commands.man:man",
+}
+
+
+class _LateGroup(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)  # noqa: S101 - for the type checker
+        return command
+
+
+@click.group(cls=_LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _, given: _show_version(context) if given else None,
+    help="Show the versions of magpkg, Jsonnet and bwrap.",
+)
+def magpkg() -> None:
+    """Reproducible development environments from one manifest."""
+
+
+def _show_version(context: click.Context) -> None:
+    from magpkg.commands.version import show_version
+
+    if not context.resilient_parsing:
+        show_version()
+        context.exit()
+
+
+def main() -> None:
+    """Run magpkg with the process's arguments and exit."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it, and the command is to inherit it
+            signal.signal(number, _end_on_signal)
+    sys.exit(_status(lambda: magpkg.main(prog_name="magpkg", standalone_mode=False)))
+
+
+def _status(run: Callable[[], object]) -> int:
+    """Run a command and return its exit status; errors are printed on the way."""
+    debug = "--debug" in split_command(sys.argv)[0]
+    own_failure = OWN_FAILURE if sys.argv[1:2] == ["venv"] else 1
+    try:
+        status = run()
+        return status if isinstance(status, int) else 0
+    except click.UsageError as error:
+        error.show()
+        return max(2, own_failure)
+    except CommandNotStarted as error:
+        return fail(error, error.status, debug=debug)
+    except MagpkgError as error:
+        return fail(error, own_failure, debug=debug)
+    except OSError as error:
+        return fail(_explained(error), own_failure, debug=debug)
+    except (click.Abort, KeyboardInterrupt):
+        making = sys.argv[1:2] and sys.argv[1] in _MAKING
+        say("interrupted; what is fetched and made is kept" if making else "interrupted")
+        return INTERRUPTED
+
+
+def _explained(error: OSError) -> MagpkgError:
+    """What can show anywhere: a full disk, a lost file system or directory. All else is a MagpkgError by now."""
+    if isinstance(error, FileNotFoundError) and error.filename is None:  # as of getcwd(3)
+        return working_directory_gone()
+    named = f"{error.filename}: " if error.filename else ""
+    return MagpkgError(f"{named}{error.strerror or error}", storage_hint(error))
+
+
+def _end_on_signal(number: int, _frame: object) -> None:
+    # As an exception, so that work in progress is removed on the way out.
+    sys.exit(128 + number)

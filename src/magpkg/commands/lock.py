@@ -1,0 +1,151 @@
+"""`magpkg lock`."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import click
+
+from magpkg.commands import completion, options
+from magpkg.commands.terminal import show_lock, speaker
+from magpkg.debian.lockfile import LOCK_NAME, Lock, Pin, load_lock, lock_text, not_locked, save_lock
+from magpkg.debian.locking import Scope, make_lock, nothing_to_lock, revisit, scope, visit, wanted_names
+from magpkg.debian.lockset import base_names
+from magpkg.debian.suite import Suites, Trust, forget_replaced
+from magpkg.errors import MagpkgError
+from magpkg.evaluation.evaluate import Inputs, evaluate
+from magpkg.manifest.sources import MANIFEST_NAMES, Sources, find_manifest
+
+
+@click.command()
+@options.manifest_options
+@options.scope_options
+@click.option(
+    "-o", "--output", shell_complete=completion.files, help=f"The lock file; default: {LOCK_NAME} beside the manifest."
+)
+@click.option(
+    "--recommends/--no-recommends", default=None, help="Lock recommended packages, too; default: as the lock was made."
+)
+@click.option("--upgrade", is_flag=True, help="Move the pins of NAMES, else all pins, to what the suites have now.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 where the lock lacks what is wanted.")
+@options.trust_options
+@options.offline_option
+@options.quiet_option
+@options.debug_option
+@click.argument("names", nargs=-1, shell_complete=completion.lock_names)
+def lock(
+    given: Inputs,
+    scoped: Callable[[Lock | None], Scope],
+    output: str | None,
+    recommends: bool | None,
+    upgrade: bool,
+    check: bool,
+    trust: Callable[[], Trust],
+    offline: bool,
+    quiet: bool,
+    names: tuple[str, ...],
+) -> None:
+    """Pin the Debian packages that a manifest wants, or NAMES, with all that they depend on.
+
+    Without NAMES, -e or -f the manifest is the nearest magpkg.jsonnet, magpkg.json or magpkg.yaml. Pins that the lock
+    has already stay where they are as long as the suites still have them; --upgrade moves them.
+    """
+    source = _source(given, () if upgrade else names, upgrade=upgrade)
+    path = output or os.path.join(source.directory, LOCK_NAME)
+    if source.inputs is None and not upgrade and output is None:
+        _check_is_no_manifests(path)
+    old = load_lock(path)
+    where = scoped(old)
+    store = options.store(os.environ)
+    suites = options.suites(store, speaker(quiet=quiet), offline=offline or check)
+    trusted = trust()
+    if check:
+        _check(path, old, lambda lock: source.wanted(path, lambda: _on_offer(suites, lock)))
+        return
+    market = visit(suites, where, trusted)
+    wanted = source.wanted(path, lambda: market.universe.names() | set(old.pins if old else ()))
+    if not wanted and old is not None and upgrade:
+        wanted = set(old.names)
+    if not wanted:
+        raise nothing_to_lock(source.label, path)
+    if recommends is None:
+        recommends = old is not None and old.recommends
+    new = make_lock(market, wanted, _held(old, names, upgrade=upgrade), recommends=recommends)
+    if old is None or lock_text(old) != lock_text(new):
+        save_lock(path, new)
+    forget_replaced(store)
+    if not quiet:
+        show_lock(path, old, new)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where the names to lock come from: a manifest, or the command line."""
+
+    inputs: Inputs | None
+    names: tuple[str, ...]
+    directory: str
+    label: str
+
+    def wanted(self, path: str, offered: Callable[[], Iterable[str]]) -> set[str]:
+        """The names that are wanted of the lock at `path`; the base, which every lock has, is not among them."""
+        inputs = self.inputs
+        if inputs is None:
+            return set(self.names)
+        return wanted_names(path, offered, lambda graph, stand_in: evaluate(inputs, graph, stand_in).value)
+
+
+def _source(given: Inputs, names: tuple[str, ...], *, upgrade: bool) -> _Source:
+    if given.expression is not None or given.file is not None:
+        if names:
+            raise MagpkgError("names and a manifest both say what to lock", "give one of them")
+        directory = os.path.dirname(os.path.abspath(given.file)) if given.file else os.getcwd()
+        return _Source(given, (), directory, given.file or "the expression")
+    if names:
+        return _Source(None, names, os.getcwd(), "the command line")
+    try:
+        found = find_manifest(os.getcwd(), Sources())
+    except MagpkgError:
+        if upgrade:
+            return _Source(None, (), os.getcwd(), "the command line")
+        hint = "write one with magpkg init, name one with -f FILE, or name packages: magpkg lock NAME..."
+        raise MagpkgError(f"no {MANIFEST_NAMES[0]} in {os.getcwd()} or above it", hint) from None
+    return _Source(
+        Inputs(None, found, given.import_path, given.external, given.top_level), (), os.path.dirname(found), found
+    )
+
+
+def _check_is_no_manifests(path: str) -> None:
+    """Raise MagpkgError where a manifest beside the lock says what belongs into it: names alone would drop the rest."""
+    manifest = Sources().find(os.path.join(os.path.dirname(path), name) for name in MANIFEST_NAMES)
+    if manifest is not None:
+        hint = "write the names in the manifest and run magpkg lock; or lock them in a file of their own, with -o FILE"
+        raise MagpkgError(f"{path}: is the lock of {manifest}, which says what belongs into it", hint)
+
+
+def _held(old: Lock | None, names: tuple[str, ...], *, upgrade: bool) -> dict[str, Pin]:
+    """The pins that are to stay."""
+    if old is None or (upgrade and not names):
+        return {}
+    if upgrade:
+        for name in names:
+            if name not in old.pins:
+                raise not_locked(name, old.pins, "--upgrade")
+    return {name: pin for name, pin in old.pins.items() if not (upgrade and name in names)}
+
+
+def _on_offer(suites: Suites, lock: Lock) -> set[str]:
+    """The names that a manifest may use while it is checked: the lock's, and its suites' if the store has them."""
+    try:
+        market = revisit(suites, scope((), (), None, lock), options.trust())
+    except MagpkgError:
+        return set(lock.pins)
+    return market.universe.names() | set(lock.pins)
+
+
+def _check(path: str, lock: Lock | None, wanted: Callable[[Lock], set[str]]) -> None:
+    if lock is None:
+        raise MagpkgError(f"{path}: there is no such file", "run magpkg lock, which makes it, and commit it")
+    missing = sorted({*wanted(lock), *base_names()} - set(lock.pins))
+    if missing:
+        raise MagpkgError(f"{path}: lacks {', '.join(missing)}", "run magpkg lock and commit the change")

@@ -1,0 +1,63 @@
+"""`magpkg venv`."""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from magpkg.commands import completion, options
+from magpkg.commands.entry import enter
+from magpkg.commands.terminal import say
+from magpkg.errors import CommandNotStarted
+from magpkg.launch import supervise
+from magpkg.launch.lock import stamp
+from magpkg.launch.plan import split_command
+
+if TYPE_CHECKING:
+    from magpkg.evaluation.evaluate import Inputs
+    from magpkg.manifest.overrides import Overrides
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@options.manifest_options
+@options.entry_options
+@options.jobs_option
+@options.offline_option
+@options.quiet_option
+@click.option("--debug", is_flag=True, help="Show bwrap's command line, and tracebacks of errors.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, shell_complete=completion.files)
+def venv(
+    given: "Inputs",
+    overrides: "Overrides",
+    jobs: int | None,
+    offline: bool,
+    quiet: bool,
+    debug: bool,
+    command: tuple[str, ...],
+) -> int:
+    """Run COMMAND, or an interactive shell, in the environment that a manifest describes.
+
+    Without -e or -f the manifest is the nearest magpkg.jsonnet, magpkg.json or magpkg.yaml in the working directory
+    or above it. The exit status is the command's; 125 says that magpkg itself failed.
+    """
+    from magpkg.making.venv import check_command
+
+    entry = enter(given, overrides, jobs=jobs, offline=offline, quiet=quiet)
+    words = list(command) or [entry.shell]
+    arguments, after = split_command(sys.argv[1:])
+    if debug:
+        say(entry.sandbox.shown_command(entry.bwrap, words))
+    # Without `--` nothing tells where the options end but reading them; and outside arguments may be secrets.
+    elif tuple(after) == command and not given.external and not given.top_level:
+        entry.keep_plan(arguments, os.environ)
+    check_command(entry.view, entry.sandbox, words)
+    try:
+        status = supervise.run(entry.bwrap, entry.sandbox.arguments(), words, entry.held)
+    except CommandNotStarted:
+        from magpkg.sandbox.namespaces import check
+
+        check(entry.bwrap, builds=bool(entry.manifest.unshare))
+        raise
+    stamp(entry.held)
+    return status

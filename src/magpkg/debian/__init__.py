@@ -1,0 +1,1 @@
+"""Names of Debian's packages to locks, and locks to packages."""

@@ -1,0 +1,205 @@
+"""Lock files: the text of a lock becomes a checked Lock, and a Lock the one text that stands for it."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from magpkg.debian.textfile import draft
+from magpkg.errors import MagpkgError
+from magpkg.manifest.field import near, read_bool, read_list, read_object, read_sha256, read_text, required, shown
+
+LOCK_VERSION = 1
+LOCK_NAME = "debian.lock.json"
+"""The lock file that a manifest has beside it, unless it says otherwise."""
+
+_LOCK_FIELDS = ("version", "architecture", "suites", "recommends", "names", "packages")
+_SUITE_FIELDS = ("suite", "components", "date", "inrelease")
+_PIN_FIELDS = ("version", "architecture", "path", "sha256", "size", "depends")
+_DEBIAN_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")  # Debian policy, 5.6.1
+_POOL_PATH = re.compile(r"pool/[A-Za-z0-9+._~:/%-]+\.deb\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One binary package of a lock: its place in the pool, its SHA-256 and the names of what it depends on."""
+
+    name: str
+    version: str
+    architecture: str
+    path: str
+    sha256: str
+    size: int
+    depends: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LockedSuite:
+    """A suite as a lock saw it: its components, its date and the SHA-256 of its InRelease."""
+
+    suite: str
+    components: tuple[str, ...]
+    date: str
+    inrelease: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A pinned part of a Debian distribution: what was asked for, and the pins that this came to."""
+
+    architecture: str
+    suites: tuple[LockedSuite, ...]
+    names: tuple[str, ...]
+    recommends: bool = False
+    pins: Mapping[str, Pin] = field(default_factory=dict)
+
+
+def read_lock(text: str, where: str = "lock") -> Lock:
+    """The lock that `text` holds; MagpkgError names the place in it, below `where`, for whatever is wrong."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MagpkgError(f"{where}: is not JSON: {error}", "make the lock anew with magpkg lock") from error
+    fields = read_object(value, where, _LOCK_FIELDS)
+    if fields.get("version") != LOCK_VERSION or fields.get("version") is True:
+        version = shown(fields.get("version"))
+        raise MagpkgError(f"{where}.version: this magpkg reads version {LOCK_VERSION}, got {version}")
+    packages = required(fields, "packages", where)
+    if not isinstance(packages, dict):
+        raise MagpkgError(f"{where}.packages: must be an object")
+    pins = {name: _read_pin(name, item, where) for name, item in packages.items()}
+    for pin in pins.values():
+        for name in pin.depends:
+            if name not in pins:
+                hint = "make the lock anew with magpkg lock"
+                raise MagpkgError(f"{where}.packages.{pin.name}.depends: {name} is not in the lock", hint)
+    suites = read_list(fields.get("suites", []), f"{where}.suites")
+    return Lock(
+        architecture=read_text(fields.get("architecture", "amd64"), f"{where}.architecture"),
+        suites=tuple(_read_suite(item, f"{where}.suites[{index}]") for index, item in enumerate(suites)),
+        names=_read_texts(fields.get("names", []), f"{where}.names"),
+        recommends=read_bool(fields.get("recommends", False), f"{where}.recommends"),
+        pins=pins,
+    )
+
+
+def load_lock(path: str) -> Lock | None:
+    """The lock in the file at `path`; None where there is no such file."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return read_lock(file.read(), path)
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise MagpkgError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
+
+
+def lock_text(lock: Lock) -> str:
+    """The text of a lock file: sorted, one value a line, so that a change of one pin is a change of few lines."""
+    value = {
+        "version": LOCK_VERSION,
+        "architecture": lock.architecture,
+        "suites": [
+            {
+                "suite": suite.suite,
+                "components": list(suite.components),
+                "date": suite.date,
+                "inrelease": suite.inrelease,
+            }
+            for suite in lock.suites
+        ],
+        **({"recommends": True} if lock.recommends else {}),
+        "names": sorted(lock.names),
+        "packages": {
+            name: {
+                "version": pin.version,
+                "architecture": pin.architecture,
+                "path": pin.path,
+                "sha256": pin.sha256,
+                "size": pin.size,
+                "depends": sorted(pin.depends),
+            }
+            for name, pin in sorted(lock.pins.items())
+        },
+    }
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def save_lock(path: str, lock: Lock) -> None:
+    """Write the lock file at `path` as one step: it is the old one or the new one, never a part."""
+    with draft(path, lock_text(lock)) as made:
+        made.replace()
+
+
+def is_debian_name(name: str) -> bool:
+    """Whether Debian could have a package of this name."""
+    return _DEBIAN_NAME.match(name) is not None
+
+
+def check_debian_name(name: str) -> None:
+    """Raise MagpkgError where somebody asks for a name that Debian could not have."""
+    if not is_debian_name(name):
+        raise MagpkgError(f"{name}: is no name of a Debian package", "look for one with magpkg search WORD")
+
+
+def not_locked(name: str, lock: Mapping[str, object], where: str) -> MagpkgError:
+    """The error for a name that a lock lacks, with the names in it that are close."""
+    close = near(name, lock)
+    advice = "run magpkg lock, which adds it"
+    hint = f"{advice}; or did you mean {close}?" if close else advice
+    return MagpkgError(f"{where}: {name} is not in the lock", hint)
+
+
+def changes(old: Mapping[str, Pin], new: Mapping[str, Pin]) -> Sequence[str]:
+    """What differs between two sets of pins, a line for each package: added, removed, or its version old to new."""
+    lines = []
+    for name in sorted({*old, *new}):
+        before, after = old.get(name), new.get(name)
+        if before is None and after is not None:
+            lines.append(f"{name}: added, {after.version}")
+        elif after is None and before is not None:
+            lines.append(f"{name}: removed, {before.version}")
+        elif before is not None and after is not None and before != after:
+            if before.version != after.version:
+                lines.append(f"{name}: {before.version} -> {after.version}")
+            elif before.sha256 != after.sha256:
+                lines.append(f"{name}: {before.version}, another file of the same version")
+            else:
+                lines.append(f"{name}: {before.version}, other dependencies")
+    return lines
+
+
+def _read_suite(value: object, where: str) -> LockedSuite:
+    fields = read_object(value, where, _SUITE_FIELDS)
+    return LockedSuite(
+        suite=read_text(required(fields, "suite", where), f"{where}.suite"),
+        components=_read_texts(required(fields, "components", where), f"{where}.components"),
+        date=read_text(required(fields, "date", where), f"{where}.date"),
+        inrelease=read_text(required(fields, "inrelease", where), f"{where}.inrelease"),
+    )
+
+
+def _read_pin(name: str, value: object, lock: str) -> Pin:
+    where = f"{lock}.packages.{name}"
+    if not is_debian_name(name):
+        raise MagpkgError(f"{lock}.packages: {shown(name)} is no name of a Debian package")
+    fields = read_object(value, where, _PIN_FIELDS)
+    path = read_text(required(fields, "path", where), f"{where}.path")
+    if not _POOL_PATH.match(path) or ".." in path.split("/"):
+        raise MagpkgError(f"{where}.path: must be the path of a .deb below pool/, got {shown(path)}")
+    size = fields.get("size", 0)
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        raise MagpkgError(f"{where}.size: must be a number of bytes, got {shown(size)}")
+    return Pin(
+        name=name,
+        version=read_text(fields.get("version", ""), f"{where}.version", empty=True),
+        architecture=read_text(fields.get("architecture", ""), f"{where}.architecture", empty=True),
+        path=path,
+        sha256=read_sha256(required(fields, "sha256", where), f"{where}.sha256"),
+        size=size,
+        depends=_read_texts(fields.get("depends", []), f"{where}.depends"),
+    )
+
+
+def _read_texts(value: object, where: str) -> tuple[str, ...]:
+    return tuple(read_text(item, f"{where}[{index}]") for index, item in enumerate(read_list(value, where)))

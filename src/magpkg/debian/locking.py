@@ -1,0 +1,94 @@
+"""Locking: names and what the suites have become a lock."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from magpkg.debian.index import PackagesIndex, Universe
+from magpkg.debian.lockfile import LOCK_NAME, Lock, LockedSuite, Pin, lock_text, read_lock
+from magpkg.debian.lockset import FIXUP_TOOLS, base_names, companions
+from magpkg.debian.release import Release
+from magpkg.debian.resolve import resolve
+from magpkg.debian.suite import Suites, Trust
+from magpkg.debian.wanted import WantedNames
+from magpkg.errors import MagpkgError
+from magpkg.manifest.manifest import read_manifest
+from magpkg.manifest.package import PackageGraph
+
+DEFAULT_SUITE, DEFAULT_COMPONENT, DEFAULT_ARCHITECTURE = "bookworm", "main", "amd64"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where packages are looked for: suites in order of preference, the components of each, one architecture."""
+
+    suites: tuple[str, ...]
+    components: tuple[str, ...]
+    architecture: str
+
+
+def scope(suites: Sequence[str], components: Sequence[str], architecture: str | None, lock: Lock | None) -> Scope:
+    """The scope that is asked for; what is left open is as in the lock there is, else the default."""
+    old_suites = tuple(item.suite for item in lock.suites) if lock else ()
+    old_components = tuple(dict.fromkeys(name for item in lock.suites for name in item.components)) if lock else ()
+    return Scope(
+        suites=tuple(suites) or old_suites or (DEFAULT_SUITE,),
+        components=tuple(components) or old_components or (DEFAULT_COMPONENT,),
+        architecture=architecture or (lock.architecture if lock else DEFAULT_ARCHITECTURE),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What a scope had when it was looked at."""
+
+    suites: tuple[LockedSuite, ...]
+    universe: Universe
+
+
+def visit(suites: Suites, where: Scope, trust: Trust) -> Market:
+    """Read the scope's releases, verified, and their indices."""
+    return _market(suites, where, [suites.release(name, trust) for name in where.suites])
+
+
+def revisit(suites: Suites, where: Scope, trust: Trust) -> Market:
+    """As `visit`, but what the store has of a suite is good enough."""
+    return _market(suites, where, [suites.kept_release(name) or suites.release(name, trust) for name in where.suites])
+
+
+def _market(suites: Suites, where: Scope, releases: Sequence[Release]) -> Market:
+    indices: list[PackagesIndex] = []
+    for release in releases:
+        indices.extend(suites.index(release, component, where.architecture) for component in where.components)
+    locked = (LockedSuite(item.suite, where.components, item.date, item.sha256) for item in releases)
+    return Market(tuple(locked), Universe(indices, where.architecture))
+
+
+def wanted_names(
+    path: str, offered: Callable[[], Iterable[str]], value: Callable[[PackageGraph, WantedNames], object]
+) -> set[str]:
+    """The names that the manifest of a plain `value` wants of the lock at `path`, with any of `offered` to be had.
+
+    The base, which every lock has, is not among them.
+    """
+    stand_in = WantedNames(path, offered)
+    graph = PackageGraph(stand_in.referred)
+    read_manifest(value(graph, stand_in), graph, stand_in)
+    return stand_in.names - set(base_names())
+
+
+def nothing_to_lock(label: str, path: str) -> MagpkgError:
+    """The error for a manifest that wants nothing of the lock at `path`."""
+    hint = f"name packages in the manifest (docs/lock.md), or as arguments: magpkg lock NAME... -o {LOCK_NAME}"
+    return MagpkgError(f"nothing to lock: {label} wants no package of {path}", hint)
+
+
+def make_lock(market: Market, names: Iterable[str], held: Mapping[str, Pin], *, recommends: bool) -> Lock:
+    """The lock for `names`; pins in `held` stay where they are as long as the suites still have them.
+
+    Every lock also has the base, which makes a root usable, and the package that fix-ups are built with.
+    """
+    wanted = tuple(sorted(set(names)))
+    pins = resolve(market.universe, {*wanted, *base_names(), FIXUP_TOOLS}, held, companions(), recommends=recommends)
+    made = Lock(market.universe.architecture, market.suites, wanted, recommends, pins)
+    # What an index says is believed only as far as a lock may say it: names, pool paths, checksums.
+    return read_lock(lock_text(made), "suite")

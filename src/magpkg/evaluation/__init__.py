@@ -1,0 +1,1 @@
+"""From a manifest's text to a plain value."""

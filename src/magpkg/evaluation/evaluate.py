@@ -1,0 +1,283 @@
+"""Evaluation: a Jsonnet expression, or a Jsonnet, JSON or YAML file, becomes a plain value.
+
+The only module that knows Jsonnet. Package definitions arrive through native callbacks while the evaluation runs, since
+JSON, which is what an evaluation ends in, cannot share: a dependency named twice would come out twice.
+"""
+
+import json
+import os
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from magpkg import __file__ as package_file
+from magpkg.errors import MagpkgError
+from magpkg.manifest.field import near
+from magpkg.manifest.package import REFERENCE_FIELD, PackageGraph
+from magpkg.manifest.sources import MANIFEST_NAMES, Sources, find_manifest
+
+DATA_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(package_file)), "data")
+"""What `import 'magpkg/...'` is looked up in last; holds the folder `magpkg`."""
+
+LOCK_ENDING = ".lock.json"
+
+_MISSING_FIELD = re.compile(r"(?i)field does not exist: (\S+)")
+
+# Frames of the evaluator, not bytes: a chain of 1,000 packages needs some 10 frames a package.
+_STACK_FRAMES_MAX = 20_000
+# Values of the evaluator that may come to be before it looks for those of no more use, some 100 MB. It walks all that
+# are left each time, and what a graph of packages holds does not fit into a processor's cache: twice the packages would
+# take 2.7 times as long with its own 1,000.
+_VALUES_UNSWEPT = 500_000
+# A package may be varied by one that it then stands below (a bootstrap compiler), but not without end.
+_SAME_NAME_DEPTH_MAX = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What an evaluation starts from: an expression or a file, the import path and the outside arguments."""
+
+    expression: str | None = None
+    file: str | None = None
+    import_path: tuple[str, ...] = ()
+    external: tuple[tuple[str, str], ...] = ()
+    top_level: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """An evaluation's plain value, what it came from, and the directory that relative paths in it are seen from.
+
+    `origin` is the manifest's file, or says that there is none.
+    """
+
+    value: object
+    origin: str
+    directory: str
+    sources: Sources
+
+    @property
+    def name(self) -> str:
+        """What people call this manifest: its file, or its directory where every project's file has that name."""
+        file = os.path.basename(self.origin) if os.path.isabs(self.origin) else MANIFEST_NAMES[0]
+        return os.path.basename(self.directory) if file in MANIFEST_NAMES else file.partition(".")[0]
+
+
+def evaluator_version() -> str:
+    """The version of the Jsonnet evaluator."""
+    import _jsonnet
+
+    return str(_jsonnet.version).removeprefix("v")
+
+
+class LockStandIn(Protocol):
+    """What stands in for one lock file while a manifest is asked what it wants of it; see wanted.WantedNames."""
+
+    path: str
+    text: str
+
+    def lockset(self) -> Mapping[str, str]:
+        """The key of every package that there could be, by name."""
+
+
+def evaluate(inputs: Inputs, graph: PackageGraph, stand_in: LockStandIn | None = None) -> Evaluated:
+    """The plain value of `inputs`; packages made on the way are registered in `graph`.
+
+    Where the manifest reads the lock file that `stand_in` stands for, it gets what that offers, file or no file.
+    Raises MagpkgError with the evaluator's own message and place for whatever fails.
+    """
+    sources = Sources()
+    jsonnet = _Evaluation(inputs, graph, sources, stand_in)
+    if inputs.expression is not None:
+        value = jsonnet.run("<expression>", inputs.expression)
+        return Evaluated(value, f"an expression in {os.getcwd()}", os.getcwd(), sources)
+    path = inputs.file or find_manifest(os.getcwd(), sources)
+    text = sources.read_text(path)
+    value = parse_plain(path, text) if is_plain(path) else jsonnet.run(os.path.abspath(path), text)
+    path = os.path.abspath(path)
+    return Evaluated(value, path, os.path.dirname(path), sources)
+
+
+@dataclass
+class _Evaluation:
+    inputs: Inputs
+    graph: PackageGraph
+    sources: Sources
+    stand_in: LockStandIn | None = None
+    _locked: set[str] = field(default_factory=set)
+    _names: list[str] = field(default_factory=list)
+    _entered: dict[str, int] = field(default_factory=dict)
+    _error: MagpkgError | None = None
+
+    def run(self, name: str, text: str) -> object:
+        import _jsonnet
+
+        try:
+            with _interruptible():
+                result = _jsonnet.evaluate_snippet(
+                    name,
+                    text,
+                    max_stack=_STACK_FRAMES_MAX,
+                    gc_min_objects=_VALUES_UNSWEPT,
+                    ext_vars=dict(self.inputs.external),
+                    tla_vars=dict(self.inputs.top_level),
+                    import_callback=self._import,
+                    native_callbacks=self._natives(),
+                )
+            return json.loads(result)
+        except RecursionError as error:
+            raise MagpkgError(f"{name}: the value is nested too deeply") from error
+        except RuntimeError as error:
+            raise self._explained(str(error)) from error
+        except UnicodeError as error:
+            raise MagpkgError(f"{name}: the manifest and its arguments must be UTF-8 text") from error
+
+    def _natives(self) -> dict[str, tuple[tuple[str, ...], Callable[..., object]]]:
+        return {
+            "magpkg.enter": (("name",), self._reporting(self._enter)),
+            "magpkg.package": (("definition",), self._reporting(self._package)),
+            "magpkg.lockset": (("text",), self._reporting(self._lockset)),
+        }
+
+    def _reporting(self, callback: Callable[[str], object]) -> Callable[[str], object]:
+        # Only the text of an exception passes through the evaluator, so the error itself waits here.
+        def call(argument: str) -> object:
+            try:
+                return callback(argument)
+            except MagpkgError as error:
+                self._error = error
+                raise
+
+        return call
+
+    def _enter(self, name: str) -> bool:
+        self._names.append(name)
+        self._entered[name] = self._entered.get(name, 0) + 1
+        if self._entered[name] > _SAME_NAME_DEPTH_MAX:
+            first = len(self._names) - 2 - self._names[-2::-1].index(name)
+            circle = " -> ".join(self._names[first:])
+            raise MagpkgError(f"package {name}: depends on itself: {circle}")
+        return True
+
+    def _package(self, definition: str) -> str:
+        package = self.graph.define(json.loads(definition), "package")
+        self._entered[self._names.pop()] -= 1
+        return self.graph.register(package)
+
+    def _lockset(self, text: str) -> dict[str, dict[str, str]]:
+        from magpkg.debian.lockset import lockset_packages, note_data
+
+        if self.stand_in is not None and text == self.stand_in.text:
+            offered = self.stand_in.lockset()
+            self._locked.update(offered)
+            return {name: {REFERENCE_FIELD: key} for name, key in offered.items()}
+        note_data(self.sources)
+        packages = lockset_packages(text)
+        self._locked.update(packages)
+        return {name: {REFERENCE_FIELD: self.graph.register(package)} for name, package in packages.items()}
+
+    def _import(self, directory: str, relative: str) -> tuple[str, bytes]:
+        bases = (directory, *self.inputs.import_path, DATA_DIRECTORY)
+        path = self.sources.find(os.path.abspath(os.path.join(base, relative)) for base in bases)
+        if path is not None:
+            return path, self.sources.read(path)
+        if self.stand_in is not None and os.path.abspath(os.path.join(directory, relative)) == self.stand_in.path:
+            return self.stand_in.path, self.stand_in.text.encode()
+        message = f"no such file in the importing folder, the import path or magpkg: {relative}"
+        self._error = MagpkgError(
+            message, "run magpkg lock, which makes it" if relative.endswith(LOCK_ENDING) else None
+        )
+        raise self._error
+
+    def _explained(self, text: str) -> MagpkgError:
+        headline, _, trace = text.strip().partition("\n")
+        message = headline.removeprefix("RUNTIME ERROR: ").removeprefix("STATIC ERROR: ")
+        place = _place(trace)
+        if self._error is not None:
+            return MagpkgError(f"{place}{self._error.message}", self._error.hint)
+        if message.startswith("max stack frames exceeded") and self._names:
+            return MagpkgError(
+                f"{place}package {self._names[0]}: evaluation does not end", "does something name itself?"
+            )
+        return MagpkgError(f"{place}{message}", self._hint(message))
+
+    def _hint(self, message: str) -> str | None:
+        """What to do about a field that does not exist, where it may have been meant as one of a lock set."""
+        match = _MISSING_FIELD.match(message)
+        if match is None or not self._locked:
+            return None
+        name, close = match.group(1), near(match.group(1), sorted(self._locked))
+        if name == "override":
+            return "a package of a lock is as Debian made it; magpkg.package makes one that can be varied"
+        asked = f"did you mean {close}?" if close else ""
+        if self.stand_in is not None:
+            return asked or "the suite has no package of that name"
+        return f"if {name} is a Debian package, run magpkg lock, which adds it" + (f"; or {asked}" if asked else "")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let signals end the process at once: the evaluator comes back to Python, and its handlers, only when it is done.
+
+    Nothing has been made yet that would have to be removed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    previous = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in previous.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _place(trace: str) -> str:
+    """The innermost place in the evaluator's trace that is the user's, as `file:line:column: `, or nothing."""
+    for line in trace.splitlines():
+        place = line.strip().split("\t")[0].split(" ")[0]
+        if ":" in place and not place.startswith(DATA_DIRECTORY):
+            return f"{place}: "
+    return ""
+
+
+def is_plain(path: str) -> bool:
+    """Whether a manifest of this name is JSON or YAML, which is data and no program."""
+    return path.endswith((".json", ".yaml", ".yml"))
+
+
+def parse_plain(path: str, text: str) -> object:
+    """What the text of a JSON or YAML manifest comes to; errors name `path` and the place in it."""
+    return _parse_json(path, text) if path.endswith(".json") else _parse_yaml(path, text)
+
+
+def _reason(error: Exception) -> str:
+    return "is nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def _parse_json(path: str, text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MagpkgError(f"{path}: {_reason(error)}") from error
+
+
+def _parse_yaml(path: str, text: str) -> object:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (ValueError, RecursionError) as error:
+        raise MagpkgError(f"{path}: {_reason(error)}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
+        raise MagpkgError(f"{place}: {getattr(error, 'problem', None) or error}") from error

@@ -1,0 +1,1 @@
+"""From a venv to what other tools take: archives and images."""

@@ -1,0 +1,1 @@
+"""What a manifest or the store comes to, told and compared; nothing is made for it."""

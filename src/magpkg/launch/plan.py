@@ -1,0 +1,154 @@
+"""Cached plans: what a launch came to, kept with everything that it was made from and used while all that is unchanged.
+
+Part of every launch, so it imports next to nothing. A plan holds the values of envSet, since nothing but an evaluation
+could give them again; it is for its owner's eyes alone (mode 0600), and none is kept of an evaluation that outside
+arguments went into, which is how secrets come in.
+"""
+
+import os
+
+from magpkg import __version__
+from magpkg.launch.hostfiles import Answer, still_true
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_FORMAT = "magpkg plan 2"
+# A file that changed so shortly before it was read may change again within one tick of its file system's clock.
+_SETTLED_NANOSECONDS = 50_000_000
+# What of the host's environment a plan depends on, beside the variables that it names.
+_VARIABLES = ("PWD", "HOME", "USER", "PATH")
+
+
+class Plan:
+    """A launch but for the command and the values of the environment."""
+
+    __slots__ = ("assigned", "bwrap", "directory", "keep", "options", "rootfs", "shell", "venv")
+
+    def __init__(
+        self,
+        bwrap: str,
+        venv: str,
+        directory: str,
+        shell: str,
+        options: "Sequence[str]",
+        keep: "Sequence[str]",
+        assigned: "Sequence[tuple[str, str]]",
+    ) -> None:
+        self.bwrap = bwrap
+        self.venv = venv
+        self.rootfs = f"{venv}/rootfs"
+        self.directory = directory
+        self.shell = shell
+        self.options = options
+        self.keep = keep
+        self.assigned = assigned
+
+
+def split_command(arguments: "Sequence[str]") -> tuple[list[str], list[str]]:
+    """The arguments before the first `--` and those after it."""
+    words = list(arguments)
+    position = words.index("--") if "--" in words else len(words)
+    return words[:position], words[position + 1 :]
+
+
+def make_key(arguments: "Sequence[str]", environment: "Mapping[str, str]") -> list[str]:
+    """What names a plan: the program, the working directory, the environment that counts, the options given."""
+    variables = [environment.get(name, "") for name in _VARIABLES]
+    return [_FORMAT, __version__, os.path.dirname(os.path.dirname(__file__)), os.getcwd(), *variables, *arguments]
+
+
+def plan_path(store_root: str, key: "Sequence[str]") -> str:
+    """Where the plan named `key` is kept. The key itself is compared on reading, so the name need only spread."""
+    text = "\0".join(key).encode("utf-8", "surrogateescape")
+    words = memoryview(text + bytes(-len(text) % 8)).cast("Q")
+    return f"{store_root}/eval/{sum(words) % 2**64:016x}"
+
+
+def identity(path: str) -> str:
+    """What changes whenever the file at `path` does: an edit that keeps size and time still moves the ctime."""
+    status = os.stat(path)
+    return f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+
+
+def load(path: str, key: "Sequence[str]", environment: "Mapping[str, str]") -> Plan | None:
+    """The plan at `path`, if it is there, is named `key`, and everything that it was made from is unchanged."""
+    try:
+        with open(path, "rb") as file:
+            sections = _unpacked(file.read())
+        found, inputs, absent, variables, answers, fixed, options, keep, assigned = sections
+        if found != list(key) or any(os.path.lexists(missing) for missing in absent):
+            return None
+        if any(environment.get(name, "") != value for name, value in _pairs(variables)):
+            return None
+        if any(identity(name) != known for name, known in _pairs(inputs)):
+            return None
+    except (OSError, ValueError):
+        return None
+    told: list[Answer] = [(answers[i], answers[i + 1], answers[i + 2]) for i in range(0, len(answers), 3)]
+    if not all(still_true(answer) for answer in told):
+        return None
+    bwrap, venv, directory, shell = fixed
+    return Plan(bwrap, venv, directory, shell, options, keep, _pairs(assigned))
+
+
+def save(
+    path: str,
+    key: "Sequence[str]",
+    plan: Plan,
+    inputs: "Mapping[str, str]",
+    absent: "Iterable[str]",
+    variables: "Mapping[str, str]",
+    answers: "Iterable[Answer]",
+    now: int,
+) -> None:
+    """Keep a plan, unless one of its inputs was changed so shortly before `now` (nanoseconds) that its identity lags.
+
+    `inputs` gives the identity of each file read, taken before it was read; `variables` what of the environment went
+    into the mounts, empty where it was not set.
+    """
+    if any(now - int(known.split()[4]) < _SETTLED_NANOSECONDS for known in inputs.values()):
+        return
+    every = {**inputs, plan.bwrap: identity(plan.bwrap), plan.rootfs: identity(plan.rootfs)}
+    sections = (
+        key,
+        [text for pair in every.items() for text in pair],
+        list(absent),
+        [text for pair in variables.items() for text in pair],
+        [text for answer in answers for text in answer],
+        [plan.bwrap, plan.venv, plan.directory, plan.shell],
+        plan.options,
+        plan.keep,
+        [text for pair in plan.assigned for text in pair],
+    )
+    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+    partial = f"{path}.{os.getpid()}"
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(_packed(sections))
+    os.rename(partial, path)
+
+
+def _packed(sections: "Iterable[Sequence[str]]") -> bytes:
+    """Lists of texts without NUL as one: each list's length, then its items, everything ended by a NUL."""
+    items = [text for section in sections for text in (str(len(section)), *section)]
+    return "".join(f"{text}\0" for text in items).encode("utf-8", "surrogateescape")
+
+
+def _unpacked(content: bytes) -> list[list[str]]:
+    items = content.decode("utf-8", "surrogateescape").split("\0")
+    if items.pop():
+        raise ValueError("cut short")
+    sections, position = [], 0
+    while position < len(items):
+        end = position + 1 + int(items[position])
+        sections.append(items[position + 1 : end])
+        position = end
+    if position != len(items):
+        raise ValueError("cut short")
+    return sections
+
+
+def _pairs(items: "Sequence[str]") -> list[tuple[str, str]]:
+    return [(items[i], items[i + 1]) for i in range(0, len(items), 2)]

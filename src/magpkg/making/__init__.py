@@ -1,0 +1,1 @@
+"""From a closure of packages to a root file system in the store."""

@@ -1,0 +1,178 @@
+"""The main job, step by step: a manifest becomes a rootfs in the store, and that a running command."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from magpkg.errors import CommandNotStarted
+from magpkg.launch.environment import sandbox_environment
+from magpkg.launch.hostfiles import MISSING, HostFiles
+from magpkg.launch.lock import hold
+from magpkg.manifest.fsentry import ENTRIES, keep_entries
+from magpkg.manifest.manifest import Manifest, venv_hash
+from magpkg.manifest.mount import VARIABLES, Mount, expand_mounts
+from magpkg.manifest.package import Package
+from magpkg.sandbox import sandbox
+from magpkg.sandbox.view import NOT_EXECUTABLE, Files, View
+from magpkg.store.store import Store
+
+if TYPE_CHECKING:
+    from magpkg.fetch.transport import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What of this machine a venv is made with and entered from; `state` is the project's place for what is to stay."""
+
+    environment: Mapping[str, str]
+    directory: str
+    bwrap: str
+    jobs: int
+    state: str = ""
+
+    def variables(self) -> dict[str, str]:
+        """What the variables in the paths of mounts stand for; empty where that is not set."""
+        known = {name: self.environment.get(name, "") for name in VARIABLES}
+        return known | {"PWD": self.directory, "STATE": self.state}
+
+
+def ensure(
+    manifest: Manifest,
+    store: Store,
+    host: Host,
+    transport: "Transport",
+    report: Callable[[str], None],
+    status: Callable[[str], None] = lambda _: None,
+) -> tuple[str, int]:
+    """Make the manifest's venv if the store lacks it; returns its path and a descriptor that keeps it there."""
+    closure = manifest.closure()
+    path = store.venv(venv_hash(closure, manifest.fs_entries))
+    while True:
+        held = hold(path, lambda: report("waiting for another magpkg that makes this venv"))
+        if held is not None:
+            return path, held
+        _check_host(store, host, report)
+        store.prepare()
+        with store.exclusive(path):
+            if not os.path.isdir(path):
+                _make(manifest, closure, store, host, transport, report, status, path)
+
+
+def _check_host(store: Store, host: Host, report: Callable[[str], None]) -> None:
+    """Raise what `magpkg doctor` would find, before anything is downloaded in vain."""
+    from magpkg.sandbox.namespaces import check
+    from magpkg.store.finding import require
+    from magpkg.store.storage import ownership
+
+    require(ownership(store, host.environment))
+    version = check(host.bwrap, builds=False)
+    if not version.passed:
+        report(f"warning: {version.message}")
+
+
+def _make(
+    manifest: Manifest,
+    closure: tuple[Package, ...],
+    store: Store,
+    host: Host,
+    transport: "Transport",
+    report: Callable[[str], None],
+    status: Callable[[str], None],
+    path: str,
+) -> None:
+    from magpkg.making.rootfs import Member, assemble
+
+    with store.reading():
+        make_packages(closure, store, host, transport, report, status)
+        with store.workspace("venv", store.venv_directory) as work:
+            os.makedirs(f"{work}/venv/rootfs", 0o755)
+            members = [Member(package, store.package(package.tree_name)) for package in closure]
+            for warning in assemble(f"{work}/venv/rootfs", members, manifest.fs_entries):
+                report(f"warning: {warning}")
+            with open(f"{work}/venv/packages", "w", encoding="utf-8") as file:
+                file.writelines(f"{package.tree_name}\n" for package in closure)  # read by Store.members
+            if manifest.fs_entries:
+                with open(f"{work}/venv/{ENTRIES}", "w", encoding="utf-8") as file:
+                    file.write(keep_entries(manifest.fs_entries))
+            store.publish(f"{work}/venv", path)
+
+
+def make_packages(
+    closure: Sequence[Package],
+    store: Store,
+    host: Host,
+    transport: "Transport",
+    report: Callable[[str], None],
+    status: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Have the store hold the trees of all these packages, which whoever calls it keeps by `store.reading`."""
+    from magpkg.fetch.fetch import Fetcher
+    from magpkg.making.bounds import read_bounds
+    from magpkg.making.build import Builder
+    from magpkg.making.realise import realise
+
+    builder = Builder(store, host.bwrap, host.jobs, read_bounds(host.environment))
+    realise(closure, builder, Fetcher(store, transport), report, status)
+
+
+def draw(
+    manifest: Manifest,
+    rootfs: str,
+    host: Host,
+    files: Files,
+    own_mounts: Sequence[Mount] = (),
+    start: str | None = None,
+) -> tuple[sandbox.Sandbox, View]:
+    """The sandbox that the manifest asks for on this host, and what paths inside it stand for.
+
+    `own_mounts` come before the manifest's, which may replace them; `start` is the directory to start in.
+    """
+    mounts = [*own_mounts, *expand_mounts(manifest.mounts, host.variables())]
+    view = sandbox.place_mounts(rootfs, mounts, files, defaults=manifest.mount_defaults)
+    environment = sandbox_environment(manifest.env_keep, manifest.env_set, host.environment)
+    if start is None:
+        directory = sandbox.starting_directory(view, host.directory, environment.get("HOME"))
+    else:
+        directory = sandbox.chosen_directory(view, start)
+    isolation = [f"--unshare-{name}" for name in manifest.unshare]
+    return sandbox.draw(view, rootfs, files, environment, directory, isolation), view
+
+
+def find_shell(view: View, drawn: sandbox.Sandbox) -> str:
+    """The shell for who gives no command: bash if the venv has it, else sh; empty where it has neither."""
+    return _shell(view, drawn.environment["PATH"], drawn.directory)
+
+
+def bare_environment(manifest: Manifest) -> dict[str, str]:
+    """The variables that a command has of the manifest alone, on no host."""
+    return sandbox_environment((), manifest.env_set, {})
+
+
+def bare_shell(rootfs: str, search_path: str) -> str:
+    """What `find_shell` finds where nothing is mounted."""
+    return _shell(View(rootfs, HostFiles()), search_path, "/")
+
+
+def _shell(view: View, search_path: str, directory: str) -> str:
+    for shell in ("bash", "sh"):
+        if view.find_command(shell, search_path, directory).state not in (MISSING, NOT_EXECUTABLE):
+            return shell
+    return ""
+
+
+def check_command(view: View, drawn: sandbox.Sandbox, command: Sequence[str]) -> None:
+    """Raise CommandNotStarted, with a shell's status, for a command that is not there or cannot be executed."""
+    words = len(drawn.arguments()) + sandbox.OWN_WORDS + len(command)
+    if words > sandbox.ARGUMENTS_MAX:
+        message = (
+            f"{command[0]}: argument list too long: bwrap takes {sandbox.ARGUMENTS_MAX} words in all, this is {words}"
+        )
+        raise CommandNotStarted(message, "let a shell or xargs in the venv make the list", 126)
+    if not command[0]:
+        raise CommandNotStarted("no shell: the venv has neither bash nor sh", "name a command after --", 127)
+    found = view.find_command(command[0], drawn.environment["PATH"], drawn.directory)
+    if found.state == MISSING:
+        raise CommandNotStarted(f"{command[0]}: command not found in the venv", "is its package in packages?", 127)
+    if found.state == NOT_EXECUTABLE:
+        raise CommandNotStarted(f"{command[0]}: cannot be executed: {found.path}", None, 126)

@@ -1,0 +1,146 @@
+"""Manifests: an evaluated plain value becomes a checked Manifest."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from magpkg.errors import MagpkgError
+from magpkg.manifest.digest import VENV_TAG, Canonical, digest
+from magpkg.manifest.field import is_unicode, read_bool, read_choice, read_list, read_object, read_text, required, shown
+from magpkg.manifest.fsentry import FsEntry, read_fs_entries
+from magpkg.manifest.mount import Mount, read_mount
+from magpkg.manifest.package import Package, PackageGraph, runtime_closure
+
+LAYOUT_VERSION = "1"
+"""The version of how a closure is laid out as a rootfs; raised whenever the same closure comes out differently."""
+
+_FIELDS = ("packages", "envKeep", "envSet", "mountDefaults", "mounts", "fsEntries", "network", "unshare")
+_NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net")
+_VARIABLE_NAME = re.compile(r"[^=\0]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a venv is made of and how it is entered; every field is checked."""
+
+    packages: tuple[Package, ...]
+    env_keep: tuple[str, ...] = ()
+    env_set: tuple[tuple[str, str], ...] = ()
+    mount_defaults: bool = True
+    mounts: tuple[Mount, ...] = ()
+    fs_entries: tuple[FsEntry, ...] = ()
+    unshare: tuple[str, ...] = ()
+    """Namespaces of its own, in order, each once; `network: false` is one of them."""
+
+    def closure(self) -> tuple[Package, ...]:
+        """The runtime closure of the packages, in merge order."""
+        return runtime_closure(self.packages)
+
+
+def venv_hash(closure: tuple[Package, ...], fs_entries: tuple[FsEntry, ...]) -> str:
+    """The hash of a rootfs: the set of package hashes, the set of fsEntries and the version of the layout."""
+    return hash_of([package.hash for package in closure], fs_entries)
+
+
+def hash_of(packages: Sequence[str], fs_entries: Sequence[FsEntry]) -> str:
+    """The hash of the rootfs that the packages with these hashes, and the fsEntries, make."""
+    content: Canonical = {
+        "packages": sorted(packages),
+        "fsEntries": [entry.content() for entry in sorted(fs_entries, key=lambda entry: entry.path)],
+        "layout": LAYOUT_VERSION,
+    }
+    return digest(VENV_TAG, content)
+
+
+class Names(Protocol):
+    """Where packages that are named by strings come from; see debian.LockBeside."""
+
+    def package(self, name: str, where: str) -> Package:
+        """The package of this name; errors name `where`."""
+
+    def base(self) -> tuple[Package, ...]:
+        """The packages to add to a manifest that names any by string."""
+
+
+def read_manifest(value: object, graph: PackageGraph, names: Names | None = None) -> Manifest:
+    """The manifest that a plain value describes.
+
+    Package references are looked up in `graph`, strings in `names`; a manifest with such strings gets the base, too.
+
+    Raises MagpkgError naming the field, such as `venv.mounts[2].target`, for whatever is wrong in it.
+    """
+    fields = read_object(value, "venv", _FIELDS)
+    return Manifest(
+        packages=_read_packages(required(fields, "packages", "venv"), graph, names),
+        env_keep=read_env_keep(_given(fields, "envKeep", []), "venv.envKeep"),
+        env_set=read_env_set(_given(fields, "envSet", {}), "venv.envSet"),
+        mount_defaults=read_bool(_given(fields, "mountDefaults", True), "venv.mountDefaults"),
+        mounts=_read_mounts(_given(fields, "mounts", [])),
+        fs_entries=read_fs_entries(_given(fields, "fsEntries", []), "venv.fsEntries"),
+        unshare=_read_unshare(fields),
+    )
+
+
+def _given(fields: dict[str, object], name: str, default: object) -> object:
+    value = fields.get(name)
+    return default if value is None else value
+
+
+def _read_packages(value: object, graph: PackageGraph, names: Names | None) -> tuple[Package, ...]:
+    packages: list[Package] = []
+    named = False
+    for index, item in enumerate(read_list(value, "venv.packages")):
+        where = f"venv.packages[{index}]"
+        if isinstance(item, str) and names is not None:
+            named = True
+            packages.append(names.package(read_text(item, where), where))
+        else:
+            packages.append(graph.read(item, where))
+    return (*packages, *names.base()) if named and names is not None else tuple(packages)
+
+
+def _read_mounts(value: object) -> tuple[Mount, ...]:
+    items = read_list(value, "venv.mounts")
+    return tuple(read_mount(item, f"venv.mounts[{index}]") for index, item in enumerate(items))
+
+
+def _read_unshare(fields: dict[str, object]) -> tuple[str, ...]:
+    items = read_list(_given(fields, "unshare", []), "venv.unshare")
+    named = {read_choice(item, f"venv.unshare[{index}]", _NAMESPACES) for index, item in enumerate(items)}
+    if not read_bool(_given(fields, "network", True), "venv.network"):
+        named.add("net")
+    return tuple(name for name in _NAMESPACES if name in named)
+
+
+def read_env_keep(value: object, where: str) -> tuple[str, ...]:
+    """The names of variables in a list."""
+    items = read_list(value, where)
+    return tuple(_read_variable(item, f"{where}[{index}]") for index, item in enumerate(items))
+
+
+def read_env_set(value: object, place: str) -> tuple[tuple[str, str], ...]:
+    """The names and values of an object, by name; errors never show a value."""
+    if not isinstance(value, dict):
+        raise MagpkgError(f"{place}: must be an object, got {shown(value)}")
+    pairs = []
+    for name, text in value.items():
+        where = f"{place}.{_read_variable(name, place)}"
+        if isinstance(text, bool | int | float):
+            raise MagpkgError(f"{where}: must be a string, got {shown(text)}", f'write "{shown(text)}"')
+        # The value may be a secret, so that errors about it must not show it.
+        if not isinstance(text, str):
+            raise MagpkgError(f"{where}: must be a string")
+        if "\0" in text:
+            raise MagpkgError(f"{where}: must not contain a NUL character")
+        if not is_unicode(text):
+            raise MagpkgError(f"{where}: must be Unicode text")
+        pairs.append((name, text))
+    return tuple(sorted(pairs))
+
+
+def _read_variable(value: object, where: str) -> str:
+    name = read_text(value, where)
+    if not _VARIABLE_NAME.match(name):
+        raise MagpkgError(f"{where}: is no name of an environment variable: {shown(name)}")
+    return name

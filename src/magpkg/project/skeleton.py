@@ -1,0 +1,113 @@
+"""Skeletons: the commented text of a project's first manifest, in Jsonnet or in YAML. Pure."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from magpkg.debian.lockfile import LOCK_NAME
+from magpkg.project.needs import Need
+
+_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*\Z")
+# What may not follow a dot, of all words of Jsonnet those that look like names of packages.
+_RESERVED = frozenset(
+    (
+        "assert",
+        "else",
+        "error",
+        "false",
+        "for",
+        "function",
+        "if",
+        "import",
+        "in",
+        "local",
+        "null",
+        "self",
+        "then",
+        "true",
+    )
+)
+
+
+def reference(packages: str, name: str) -> str:
+    """How Jsonnet names one package of the set that the variable `packages` holds."""
+    plain = _IDENTIFIER.match(name) and name not in _RESERVED
+    return f"{packages}.{name}" if plain else f"{packages}['{name}']"
+
+
+def jsonnet_text(needs: Sequence[Need]) -> str:
+    """A manifest in Jsonnet that reads the lock beside it."""
+    lines = [
+        "// The environment of this project. `magpkg venv` starts a shell in it, `magpkg venv -- COMMAND` a command.",
+        "local debian = import 'magpkg/debian.libsonnet';",
+        "",
+        f"// The packages of Debian that `magpkg lock` pins in {LOCK_NAME}, by their names. Commit that file, too.",
+        f"local packages = debian.lockset(importstr '{LOCK_NAME}');",
+        "",
+        "{",
+        "  // What there is inside. To add a package, look for its name with `magpkg search WORD`, write it here and",
+        "  // run `magpkg lock`. packages.base is a shell, the everyday commands and the CA bundle.",
+        "  packages: packages.base + [",
+        *_listed(needs, "    // ", lambda name: f"    {reference('packages', name)},"),
+        "  ],",
+        "",
+        "  // What of the host is shown inside. The root itself is read-only.",
+        "  mounts: [",
+        "    // A home directory of its own, empty and gone when the command ends: room for what tools keep there.",
+        "    { type: 'tmpfs', target: '${HOME}', optional: true },",
+        "    // The directory that the command is started in, writable.",
+        "    '${PWD}',",
+        "    // What of your home is to be there: without the slashes, these are.",
+        "    // { type: 'ro-bind', source: '${HOME}/.gitconfig', optional: true },",
+        *(f"    // {{ type: 'bind', source: '${{HOME}}/{path}', optional: true }}," for path in _kept(needs)),
+        "  ],",
+        "",
+        "  // Variables: values, and names of those to take over from the host.",
+        "  // envSet: { EDITOR: 'vi' },",
+        "  // envKeep: ['USER', 'SSH_AUTH_SOCK'],",
+        "",
+        "  // Without a network:",
+        "  // network: false,",
+        "}",
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def yaml_text(needs: Sequence[Need]) -> str:
+    """A manifest in YAML; the base comes by itself, since it names packages by strings."""
+    lines = [
+        "# The environment of this project. `magpkg venv` starts a shell in it, `magpkg venv -- COMMAND` a command.",
+        "",
+        "# What there is inside, beside a shell, the everyday commands and CA certificates: packages of Debian, pinned",
+        f"# in {LOCK_NAME}. Commit that file, too. `magpkg search WORD` looks for names, `magpkg add NAME` and",
+        "# `magpkg remove NAME` change this list and the pins.",
+        "packages:",
+        *_listed(needs, "  # ", lambda name: f"  - {name}"),
+        "",
+        "# What of the host is shown inside. The root itself is read-only.",
+        "mounts:",
+        "  # A home directory of its own, empty and gone when the command ends: room for what tools keep there.",
+        '  - { type: tmpfs, target: "${HOME}", optional: true }',
+        "  # The directory that the command is started in, writable.",
+        '  - "${PWD}"',
+        "  # What of your home is to be there: without the number sign, these are.",
+        '  # - { type: ro-bind, source: "${HOME}/.gitconfig", optional: true }',
+        *(f'  # - {{ type: bind, source: "${{HOME}}/{path}", optional: true }}' for path in _kept(needs)),
+        "",
+        "# Variables: values, and names of those to take over from the host.",
+        "# envSet: { EDITOR: vi }",
+        "# envKeep: [USER, SSH_AUTH_SOCK]",
+        "",
+        "# Without a network:",
+        "# network: false",
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _listed(needs: Sequence[Need], comment: str, line: Callable[[str], str]) -> Iterator[str]:
+    for need in needs:
+        yield f"{comment}{need.reason}"
+        yield from (line(name) for name in need.packages)
+
+
+def _kept(needs: Sequence[Need]) -> list[str]:
+    return list(dict.fromkeys(path for need in needs for path in need.kept))

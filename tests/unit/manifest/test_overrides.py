@@ -1,0 +1,51 @@
+"""Overrides: the command line on top of a manifest."""
+
+import pytest
+
+from magpkg.errors import MagpkgError
+from magpkg.manifest.manifest import Manifest
+from magpkg.manifest.mount import Mount
+from magpkg.manifest.overrides import Overrides
+
+GIVEN = Manifest((), env_keep=("TERM",), env_set=(("A", "1"),), mounts=(Mount("bind", "/srv", "/srv"),))
+
+
+def test_nothing_changes_nothing() -> None:
+    assert Overrides().applied(GIVEN, "/project") == GIVEN
+
+
+def test_mounts_come_after_the_manifests_and_relative_sources_are_seen_from_the_directory() -> None:
+    made = Overrides(bind=("data",), ro_bind=("../x:/mnt",)).applied(GIVEN, "/home/ada")
+    assert [(mount.type, mount.source, mount.target) for mount in made.mounts] == [
+        ("bind", "/srv", "/srv"),
+        ("bind", "/home/ada/data", "/home/ada/data"),
+        ("ro-bind", "/home/x", "/mnt"),
+    ]
+
+
+def test_variables_come_after_the_manifests() -> None:
+    made = Overrides(setenv=("A=2", "B=x=y", "C="), keep=("LANG",)).applied(GIVEN, "/")
+    assert dict(made.env_set) == {"A": "2", "B": "x=y", "C": ""}
+    assert made.env_keep == ("TERM", "LANG")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (Overrides(setenv=("A",)), "--setenv A: has no value"),
+        (Overrides(setenv=("=x",)), "--setenv: must not be empty"),
+        (Overrides(keep=("A=B",)), "--keep[0]: is no name of an environment variable"),
+        (Overrides(bind=("/a:b",)), "--bind /a:b.target: must be an absolute path"),
+    ],
+)
+def test_what_is_wrong_names_the_option(given: Overrides, message: str) -> None:
+    with pytest.raises(MagpkgError) as caught:
+        given.applied(GIVEN, "/")
+    assert caught.value.message.startswith(message)
+
+
+def test_no_network_is_the_manifests_net_and_stands_once() -> None:
+    assert Overrides(no_network=True).applied(GIVEN, "/").unshare == ("net",)
+    own = Manifest((), unshare=("pid", "net"))
+    assert Overrides(no_network=True).applied(own, "/").unshare == ("pid", "net")
+    assert Overrides().applied(own, "/") == own
