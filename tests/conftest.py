@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.support import Magpkg
+from tests.support.process import Magpkg
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import pathlib
 import re
 import stat
 
-from tests.support import Magpkg, Outcome, sha256, tar_bytes
+from tests.support.process import Magpkg, Outcome, sha256, tar_bytes
 
 LIBRARY = "local magpkg = import 'magpkg/magpkg.libsonnet'; local core = import 'magpkg/packages/core.libsonnet'; "
 BUSYBOX = "core['busybox-static']"

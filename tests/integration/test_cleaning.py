@@ -4,7 +4,7 @@ import json
 import os
 import pathlib
 
-from tests.support import Magpkg, expression
+from tests.support.process import Magpkg, expression
 
 MANIFEST = expression(["busybox-static"])
 OTHER = expression(["busybox-static"], fsEntries=[{"type": "directory", "path": "/srv/other"}])

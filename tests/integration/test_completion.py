@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.repository import Repository
-from tests.support import Magpkg, Terminal, expression
+from tests.support.process import Magpkg, Terminal, expression
+from tests.support.repository import Repository
 
 
 @pytest.fixture

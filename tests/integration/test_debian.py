@@ -8,7 +8,7 @@ import pytest
 
 from magpkg.debian.lockset import FIXUP_ENDING, lockset_packages
 from magpkg.manifest.package import runtime_closure
-from tests.support import Magpkg
+from tests.support.process import Magpkg
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/debian.md"
 ROWS = [

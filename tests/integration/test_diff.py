@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.repository import Repository
-from tests.support import Magpkg
+from tests.support.process import Magpkg
+from tests.support.repository import Repository
 
 MANIFEST = """
 local set = (import 'magpkg/debian.libsonnet').lockset(importstr '../debian.lock.json');

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.support import Magpkg, sha256, tar_bytes
+from tests.support.process import Magpkg, sha256, tar_bytes
 
 LIBRARY = "local magpkg = import 'magpkg/magpkg.libsonnet'; "
 SIZE = 1_500_000

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from magpkg.launch.supervise import find_bwrap
-from tests.support import Magpkg, Outcome, expression
+from tests.support.process import Magpkg, Outcome, expression
 
 MANIFEST = expression(["busybox-static"])
 ORDINARY = "unshare --user --map-user=1000 --map-group=1000"

@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.repository import served
-from tests.support import Magpkg, Terminal, sha256, tar_bytes
+from tests.support.process import Magpkg, Terminal, sha256, tar_bytes
+from tests.support.repository import served
 
 COUNT = 3
 

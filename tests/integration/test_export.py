@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Magpkg, Terminal, expression, sha256, tar_bytes, tree_digest
+from tests.support.process import Magpkg, Terminal, expression, sha256, tar_bytes, tree_digest
 
 # Perl has hard links, ca-certificates and libc-bin have what scripts make when the package is built.
 MANIFEST = expression(

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from magpkg.project.launchers import PLACE, hook
-from tests.support import TIMEOUT, Magpkg, Terminal, expression
+from tests.support.process import TIMEOUT, Magpkg, Terminal, expression
 
 OURS = r"\n/[^\r\n]*/shims/[^\r\n]*/\.magpkg/bin/env\r"
 HOSTS = r"\n/usr/bin/env\r"

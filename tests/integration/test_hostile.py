@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from magpkg.launch.supervise import find_bwrap
-from tests.support import Magpkg, expression, sha256, tar_bytes
+from tests.support.process import Magpkg, expression, sha256, tar_bytes
 
 OUTSIDE = "/proc/self/root/oldroot"
 

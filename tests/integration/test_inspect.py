@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.support import Magpkg, expression
+from tests.support.process import Magpkg, expression
 
 MANIFEST = """
 local magpkg = import 'magpkg/magpkg.libsonnet';

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import Magpkg, expression, tree_digest
+from tests.support.process import Magpkg, expression, tree_digest
 
 BASE = expression()
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.support import Magpkg, expression
+from tests.support.process import Magpkg, expression
 
 BWRAP_TAKES = 9000
 

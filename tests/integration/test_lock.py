@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import magpkg
-from tests.repository import Key, Repository
-from tests.support import Magpkg, Outcome
+from tests.support.process import Magpkg, Outcome
+from tests.support.repository import Key, Repository
 
 INRELEASE = "dists/bookworm/InRelease"
 MANY = (Path(__file__).parent / "many.names").read_text().split()

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from magpkg.debian.lockset import FIXUP_TOOLS, base_names
-from tests.repository import Repository, served
-from tests.support import Outcome
+from tests.support.process import Outcome
+from tests.support.repository import Repository, served
 
 
 @pytest.fixture

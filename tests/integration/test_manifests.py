@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.support import Magpkg, expression
+from tests.support.process import Magpkg, expression
 
 BUSYBOX = "local core = import 'magpkg/packages/core.libsonnet'; { packages: [core['busybox-static']], envSet: "
 ECHO = ["/bin/busybox", "sh", "-c", "echo $A"]

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from magpkg.commands.manual import pages
-from tests.support import Magpkg
+from tests.support.process import Magpkg
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import Magpkg, Terminal, expression
+from tests.support.process import Magpkg, Terminal, expression
 
 PID = expression(unshare=["pid"])
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from tests.picture import COLUMNS, COMMANDS, PICTURE, draw, read, screen, take
-from tests.sessions import is_like
+from tests.support.sessions import is_like
 
 
 def test_it_shows_what_a_terminal_shows_now(tmp_path: Path, shared_store: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from magpkg import __file__ as package_file
-from tests.support import Magpkg
+from tests.support.process import Magpkg
 
 CORE_LOCK = f"{os.path.dirname(package_file)}/data/magpkg/packages/core.lock.json"
 MANIFEST = "(import 'lib/base.libsonnet') + { envSet: { A: 'one' } }"

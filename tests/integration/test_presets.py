@@ -22,7 +22,7 @@ import pytest
 
 from magpkg.store.state import state_directory
 from magpkg.store.store import Store
-from tests.support import Magpkg, certificate
+from tests.support.process import Magpkg, certificate
 
 PRESETS = (
     "audio",

@@ -4,7 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.support import Magpkg
+from tests.support.process import Magpkg
 
 COLOURED = "\x1b[31m"
 BELL = "/\x07"

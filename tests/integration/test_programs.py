@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.support import Magpkg, certificate, expression
+from tests.support.process import Magpkg, certificate, expression
 
 # With the user's name, without which ssh refuses to run.
 CORE = (

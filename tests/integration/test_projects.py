@@ -11,8 +11,8 @@ import pytest
 from magpkg.debian.lockfile import LOCK_NAME
 from magpkg.manifest.sources import MANIFEST_NAMES
 from magpkg.project.needs import DEFAULT
-from tests.repository import Repository
-from tests.support import Magpkg, Outcome
+from tests.support.process import Magpkg, Outcome
+from tests.support.repository import Repository
 
 
 @pytest.fixture

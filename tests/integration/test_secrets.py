@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from tests.support import Magpkg, expression
+from tests.support.process import Magpkg, expression
 
 LIBRARY = "local magpkg = import 'magpkg/magpkg.libsonnet'; local core = import 'magpkg/packages/core.libsonnet'; "
 RECORDER = """#!/bin/sh

@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from tests.integration.test_docs import REPOSITORY, SCRIPTS, SESSIONS, TIMEOUT, Block, read_blocks
-from tests.sessions import as_ordinary_user, is_like, lasting
+from tests.support.sessions import as_ordinary_user, is_like, lasting
 
 PLACE = "/home/me"
 IDENTITY = {

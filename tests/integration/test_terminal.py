@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.support import Magpkg, Terminal, expression
+from tests.support.process import Magpkg, Terminal, expression
 
 CORE = '(import "magpkg/examples/core-venv.jsonnet") + { mounts: [] }'
 BASE = expression()

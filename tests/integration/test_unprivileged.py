@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support import Magpkg, expression, tree_digest
+from tests.support.process import Magpkg, expression, tree_digest
 
 # What magpkg imports; copied, since the checkout may lie where another user cannot look.
 _MODULES = ("magpkg", "click", "filelock", "_jsonnet", "debian", "yaml", "_yaml", "urllib3", "zstandard", "chardet")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sessions import is_like, lasting
+from tests.support.sessions import is_like, lasting
 
 PRINTED = "jq 1.6-2.1  (made, 81.0 MiB)\n  libc6 2.36\nused 3 seconds ago\n"
 

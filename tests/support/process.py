@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from magpkg.manifest.package import Package, Source, make_package
 
-GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
+GOLDEN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "golden")
 TIMEOUT = 240.0
 
 _PASSED_ON = ("PATH", "MAGPKG_DEBIAN_MIRROR", "http_proxy", "https_proxy", "no_proxy", "HTTPS_PROXY", "NO_PROXY")

@@ -15,7 +15,7 @@ from pysequoia import ArmorKind, SignatureMode, Tsk
 
 from magpkg.debian.lockset import base_names
 from magpkg.debian.signature import unverified
-from tests.support import Magpkg, Outcome, ar_bytes, sha256, tar_bytes
+from tests.support.process import Magpkg, Outcome, ar_bytes, sha256, tar_bytes
 
 _CODENAMES = {"oldstable": "bookworm", "stable": "trixie"}
 
