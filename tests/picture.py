@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
-from tests.support.process import TIMEOUT, Terminal
+from tests.support.process import TIMEOUT
 from tests.support.sessions import as_ordinary_user
+from tests.support.terminal import Terminal
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs/terminal.svg"
 COMMANDS = (

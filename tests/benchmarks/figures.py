@@ -21,7 +21,7 @@ from magpkg.manifest.package import PackageGraph, make_package
 from magpkg.store import cleanup, tree
 from magpkg.store.store import Store
 from tests.benchmarks.measure import Row, alternating, command, peak_memory
-from tests.support.process import sha256, tar_bytes
+from tests.support.archives import sha256, tar_bytes
 
 _GRAPH = """
 local magpkg = import 'magpkg/magpkg.libsonnet';

@@ -6,7 +6,8 @@ import pathlib
 import re
 import stat
 
-from tests.support.process import Magpkg, Outcome, sha256, tar_bytes
+from tests.support.archives import sha256, tar_bytes
+from tests.support.process import Magpkg, Outcome
 
 LIBRARY = "local magpkg = import 'magpkg/magpkg.libsonnet'; local core = import 'magpkg/packages/core.libsonnet'; "
 BUSYBOX = "core['busybox-static']"

@@ -4,7 +4,8 @@ import json
 import os
 import pathlib
 
-from tests.support.process import Magpkg, expression
+from tests.support.manifests import expression
+from tests.support.process import Magpkg
 
 MANIFEST = expression(["busybox-static"])
 OTHER = expression(["busybox-static"], fsEntries=[{"type": "directory", "path": "/srv/other"}])

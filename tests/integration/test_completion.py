@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import Magpkg, Terminal, expression
+from tests.support.manifests import expression
+from tests.support.process import Magpkg
 from tests.support.repository import Repository
+from tests.support.terminal import Terminal
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 
-from tests.support.process import Magpkg, sha256, tar_bytes
+from tests.support.archives import sha256, tar_bytes
+from tests.support.process import Magpkg
 
 LIBRARY = "local magpkg = import 'magpkg/magpkg.libsonnet'; "
 SIZE = 1_500_000

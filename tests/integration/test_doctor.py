@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from magpkg.launch.supervise import find_bwrap
-from tests.support.process import Magpkg, Outcome, expression
+from tests.support.manifests import expression
+from tests.support.process import Magpkg, Outcome
 
 MANIFEST = expression(["busybox-static"])
 ORDINARY = "unshare --user --map-user=1000 --map-group=1000"

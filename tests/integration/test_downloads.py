@@ -9,8 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.support.process import Magpkg, Terminal, sha256, tar_bytes
+from tests.support.archives import sha256, tar_bytes
+from tests.support.process import Magpkg
 from tests.support.repository import served
+from tests.support.terminal import Terminal
 
 COUNT = 3
 

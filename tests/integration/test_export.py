@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import Magpkg, Terminal, expression, sha256, tar_bytes, tree_digest
+from tests.support.archives import sha256, tar_bytes
+from tests.support.files import tree_digest
+from tests.support.manifests import expression
+from tests.support.process import Magpkg
+from tests.support.terminal import Terminal
 
 # Perl has hard links, ca-certificates and libc-bin have what scripts make when the package is built.
 MANIFEST = expression(

@@ -7,7 +7,9 @@ import subprocess
 import pytest
 
 from magpkg.project.launchers import PLACE, hook
-from tests.support.process import TIMEOUT, Magpkg, Terminal, expression
+from tests.support.manifests import expression
+from tests.support.process import TIMEOUT, Magpkg
+from tests.support.terminal import Terminal
 
 OURS = r"\n/[^\r\n]*/shims/[^\r\n]*/\.magpkg/bin/env\r"
 HOSTS = r"\n/usr/bin/env\r"

@@ -10,7 +10,9 @@ import sys
 import pytest
 
 from magpkg.launch.supervise import find_bwrap
-from tests.support.process import Magpkg, expression, sha256, tar_bytes
+from tests.support.archives import sha256, tar_bytes
+from tests.support.manifests import expression
+from tests.support.process import Magpkg
 
 OUTSIDE = "/proc/self/root/oldroot"
 

@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.support.process import Magpkg, expression
+from tests.support.manifests import expression
+from tests.support.process import Magpkg
 
 MANIFEST = """
 local magpkg = import 'magpkg/magpkg.libsonnet';

@@ -17,7 +17,9 @@ import pytest
 
 from magpkg.inspection.verify import everything, verify
 from magpkg.store.store import Store
-from tests.support.process import Magpkg, sha256, tar_bytes, tree_digest
+from tests.support.archives import sha256, tar_bytes
+from tests.support.files import tree_digest
+from tests.support.process import Magpkg
 
 KILLS = int(os.environ.get("MAGPKG_TEST_KILLS", "20"))
 RACE_SECONDS = float(os.environ.get("MAGPKG_TEST_RACE_SECONDS", "6"))

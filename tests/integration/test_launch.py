@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.process import Magpkg, expression, tree_digest
+from tests.support.files import tree_digest
+from tests.support.manifests import expression
+from tests.support.process import Magpkg
 
 BASE = expression()
 

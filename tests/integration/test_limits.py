@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from tests.support.process import Magpkg, expression
+from tests.support.manifests import expression
+from tests.support.process import Magpkg
 
 BWRAP_TAKES = 9000
 

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from tests.support.process import Magpkg, expression
+from tests.support.manifests import expression
+from tests.support.process import Magpkg
 
 BUSYBOX = "local core = import 'magpkg/packages/core.libsonnet'; { packages: [core['busybox-static']], envSet: "
 ECHO = ["/bin/busybox", "sh", "-c", "echo $A"]

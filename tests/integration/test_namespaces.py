@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.process import Magpkg, Terminal, expression
+from tests.support.manifests import expression
+from tests.support.process import Magpkg
+from tests.support.terminal import Terminal
 
 PID = expression(unshare=["pid"])
 

@@ -22,7 +22,8 @@ import pytest
 
 from magpkg.store.state import state_directory
 from magpkg.store.store import Store
-from tests.support.process import Magpkg, certificate
+from tests.support.machine import certificate
+from tests.support.process import Magpkg
 
 PRESETS = (
     "audio",

@@ -11,7 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.support.process import Magpkg, certificate, expression
+from tests.support.machine import certificate
+from tests.support.manifests import expression
+from tests.support.process import Magpkg
 
 # With the user's name, without which ssh refuses to run.
 CORE = (

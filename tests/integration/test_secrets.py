@@ -7,7 +7,8 @@ import stat
 
 import pytest
 
-from tests.support.process import Magpkg, expression
+from tests.support.manifests import expression
+from tests.support.process import Magpkg
 
 LIBRARY = "local magpkg = import 'magpkg/magpkg.libsonnet'; local core = import 'magpkg/packages/core.libsonnet'; "
 RECORDER = """#!/bin/sh

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from tests.support.process import Magpkg, expression
+from tests.support.manifests import expression
+from tests.support.process import Magpkg
 
 ROOT = Path(__file__).resolve().parents[2]
 CAP_SYS_ADMIN = 21  # linux/capability.h

@@ -16,7 +16,9 @@ import pytest
 
 from magpkg.project.launchers import SCRIPTS
 from tests.integration.test_plan import edit_keeping_size_and_time, settle
-from tests.support.process import TIMEOUT, Magpkg, Outcome, Terminal, expression
+from tests.support.manifests import expression
+from tests.support.process import TIMEOUT, Magpkg, Outcome
+from tests.support.terminal import Terminal
 
 MANIFEST = expression(envSet={"A": "one"}, envKeep=["KEPT"], mounts=["${PWD}"]).replace('"', "'")
 # Python tells what it imports where this is set; what runs inside does not get the variable.

@@ -7,7 +7,9 @@ from contextlib import suppress
 
 import pytest
 
-from tests.support.process import Magpkg, Terminal, expression
+from tests.support.manifests import expression
+from tests.support.process import Magpkg
+from tests.support.terminal import Terminal
 
 CORE = '(import "magpkg/examples/core-venv.jsonnet") + { mounts: [] }'
 BASE = expression()

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.process import Magpkg, expression, tree_digest
+from tests.support.files import tree_digest
+from tests.support.manifests import expression
+from tests.support.process import Magpkg
 
 # What magpkg imports; copied, since the checkout may lie where another user cannot look.
 _MODULES = ("magpkg", "click", "filelock", "_jsonnet", "debian", "yaml", "_yaml", "urllib3", "zstandard", "chardet")

@@ -13,7 +13,8 @@ import pytest
 
 from magpkg.inspection.verify import Thing, everything, verify
 from magpkg.store.store import Store
-from tests.support.process import Magpkg, sha256, tar_bytes
+from tests.support.archives import sha256, tar_bytes
+from tests.support.process import Magpkg
 
 MANIFEST = """
 local magpkg = import 'magpkg/magpkg.libsonnet';

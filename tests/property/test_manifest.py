@@ -12,7 +12,7 @@ from magpkg.making.rootfs import assemble
 from magpkg.manifest.fsentry import read_fs_entries
 from magpkg.manifest.manifest import read_manifest, venv_hash
 from magpkg.manifest.package import PackageGraph
-from tests.support.process import tree_digest
+from tests.support.files import tree_digest
 
 _PARTS = st.sampled_from(["etc", "loop", "evil", "lib", "..", ".", "", "a\nb", "x" * 256, "é", "oldroot", "tmp"])
 _PATHS = st.lists(_PARTS, max_size=5).map(lambda parts: "/" + "/".join(parts))

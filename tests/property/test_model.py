@@ -13,7 +13,7 @@ from magpkg.making.rootfs import Member, assemble
 from magpkg.manifest.fsentry import FsEntry, sort_entries
 from magpkg.store.listing import take
 from magpkg.store.tree import Tree
-from tests.support.process import package
+from tests.support.manifests import package
 
 _PART = st.sampled_from(["bin", "usr", "lib", "a", "tmp"])
 _PATH = st.lists(_PART, min_size=1, max_size=3).map("/".join)

@@ -15,7 +15,8 @@ from pysequoia import ArmorKind, SignatureMode, Tsk
 
 from magpkg.debian.lockset import base_names
 from magpkg.debian.signature import unverified
-from tests.support.process import Magpkg, Outcome, ar_bytes, sha256, tar_bytes
+from tests.support.archives import ar_bytes, sha256, tar_bytes
+from tests.support.process import Magpkg, Outcome
 
 _CODENAMES = {"oldstable": "bookworm", "stable": "trixie"}
 

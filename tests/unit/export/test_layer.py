@@ -15,7 +15,7 @@ from magpkg.export.tarball import tarball
 from magpkg.making.rootfs import Member, assemble
 from magpkg.manifest.fsentry import read_fs_entries
 from magpkg.manifest.package import Package
-from tests.support.process import package
+from tests.support.manifests import package
 
 
 @pytest.fixture

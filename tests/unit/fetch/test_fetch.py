@@ -17,7 +17,8 @@ from magpkg.fetch.fetch import Fetcher, Wanted
 from magpkg.fetch.transport import Transport, Unseen
 from magpkg.manifest.package import Source
 from magpkg.store.store import Store
-from tests.support.process import certificate, room, sha256
+from tests.support.archives import sha256
+from tests.support.machine import certificate, room
 
 CONTENT = b"the right content\n" * 1000
 RIGHT = sha256(CONTENT)

@@ -13,7 +13,7 @@ import zstandard
 
 from magpkg.errors import MagpkgError
 from magpkg.making.archive import read_entries
-from tests.support.process import ar_bytes, tar_bytes
+from tests.support.archives import ar_bytes, tar_bytes
 
 MEMBERS = {"./": "", "./usr/bin/": "", "./usr/bin/a": "content", "b": "-> usr/bin/a", "empty": ""}
 LIST = [

@@ -35,7 +35,8 @@ from magpkg.making.archive import read_entries
 from magpkg.making.bounds import Bounds, Meter, read_bounds
 from magpkg.making.build import unpack
 from magpkg.store.tree import Tree
-from tests.support.process import ar_bytes, tree_digest
+from tests.support.archives import ar_bytes
+from tests.support.files import tree_digest
 
 Member = dict[str, Any]
 

@@ -11,7 +11,7 @@ from magpkg.making.rootfs import SKELETON_DIRECTORIES, SKELETON_FILES, Member, a
 from magpkg.manifest.fsentry import read_fs_entries
 from magpkg.manifest.manifest import LAYOUT_VERSION
 from magpkg.manifest.package import Package
-from tests.support.process import package
+from tests.support.manifests import package
 
 
 class Trees:

@@ -9,7 +9,9 @@ from magpkg.manifest.digest import PACKAGE_TAG, VENV_TAG, Canonical, digest
 from magpkg.manifest.fsentry import read_fs_entries
 from magpkg.manifest.manifest import venv_hash
 from magpkg.manifest.package import runtime_closure
-from tests.support.process import GOLDEN, package, sha256
+from tests.support.archives import sha256
+from tests.support.machine import GOLDEN
+from tests.support.manifests import package
 
 with open(os.path.join(GOLDEN, "hashes.json"), encoding="utf-8") as _file:
     _HASHES: dict[str, str] = json.load(_file)

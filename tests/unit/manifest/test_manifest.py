@@ -9,7 +9,7 @@ from magpkg.manifest.fsentry import FsEntry
 from magpkg.manifest.manifest import Manifest, read_manifest, venv_hash
 from magpkg.manifest.mount import VARIABLES, Mount
 from magpkg.manifest.package import PackageGraph, runtime_closure
-from tests.support.process import package
+from tests.support.manifests import package
 
 KNOWN = "known fields: packages, envKeep, envSet, mountDefaults, mounts, fsEntries, network, unshare"
 MOUNT_TYPES = "bind, ro-bind, dev-bind, tmpfs, proc, dev"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from magpkg.errors import MagpkgError
 from magpkg.manifest.package import PLAIN_NODES_MAX, PackageGraph, make_package, runtime_closure
-from tests.support.process import package, source
+from tests.support.manifests import package, source
 
 ZEROS = "0" * 64
 

@@ -12,7 +12,8 @@ import pytest
 from magpkg.errors import MagpkgError
 from magpkg.manifest.mount import DEFAULT_MOUNTS, Mount
 from magpkg.sandbox.sandbox import ARGUMENTS_MAX, draw, place_mounts, starting_directory
-from tests.support.process import GOLDEN, DictFiles
+from tests.support.files import DictFiles
+from tests.support.machine import GOLDEN
 
 ROOT = "/store/venv/abc/rootfs"
 SKELETON = {f"{ROOT}/{path}": "dir" for path in ("dev", "home", "opt", "proc", "root", "run", "sys", "tmp", "var/tmp")}

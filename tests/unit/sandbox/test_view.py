@@ -5,7 +5,7 @@ import pytest
 from magpkg.errors import MagpkgError
 from magpkg.manifest.mount import Mount
 from magpkg.sandbox.view import View
-from tests.support.process import DictFiles
+from tests.support.files import DictFiles
 
 FILES = DictFiles(
     {

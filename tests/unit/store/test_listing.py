@@ -22,7 +22,7 @@ from magpkg.store.listing import (
     text,
 )
 from magpkg.store.tree import Tree
-from tests.support.process import sha256
+from tests.support.archives import sha256
 
 BEFORE = {
     "bin": Item(DIRECTORY, 0o755),

@@ -9,7 +9,7 @@ import pytest
 
 from magpkg.errors import MagpkgError
 from magpkg.store.tree import Tree, remove, tidy
-from tests.support.process import room
+from tests.support.machine import room
 
 
 @pytest.fixture

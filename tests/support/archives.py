@@ -1,0 +1,37 @@
+"""Archives, and the sums of bytes."""
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Mapping
+
+
+def sha256(data: bytes) -> str:
+    """The SHA-256 of `data` in hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def tar_bytes(members: Mapping[str, str | bytes], mode: str = "w") -> bytes:
+    """A tar archive: text beginning with `-> ` is a symlink, a name ending in / a directory, anything else a file."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            data = content.encode() if isinstance(content, str) else content
+            info.mode = 0o755 if name.endswith("/") else 0o644
+            if name.endswith("/"):
+                info.type, data = tarfile.DIRTYPE, b""
+            elif data.startswith(b"-> "):
+                info.type, info.linkname, data = tarfile.SYMTYPE, data[3:].decode(), b""
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def ar_bytes(members: Mapping[str, bytes]) -> bytes:
+    """An ar archive, deb(5)."""
+    pieces = [b"!<arch>\n"]
+    for name, data in members.items():
+        header = f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n"
+        pieces += [header.encode(), data, b"\n" if len(data) % 2 else b""]
+    return b"".join(pieces)
