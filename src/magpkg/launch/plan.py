@@ -78,19 +78,18 @@ def load(path: str, key: "Sequence[str]", environment: "Mapping[str, str]") -> P
         with open(path, "rb") as file:
             sections = _unpacked(file.read())
         found, inputs, absent, variables, answers, fixed, options, keep, assigned = sections
+        bwrap, venv, directory, shell = fixed
+        plan = Plan(bwrap, venv, directory, shell, options, keep, _pairs(assigned))
         if found != list(key) or any(os.path.lexists(missing) for missing in absent):
             return None
         if any(environment.get(name, "") != value for name, value in _pairs(variables)):
             return None
         if any(identity(name) != known for name, known in _pairs(inputs)):
             return None
-    except (OSError, ValueError):
+        told: list[Answer] = [(answers[i], answers[i + 1], answers[i + 2]) for i in range(0, len(answers), 3)]
+        return plan if all(still_true(answer) for answer in told) else None
+    except (OSError, ValueError, IndexError):  # gone or damaged: the long way makes it anew
         return None
-    told: list[Answer] = [(answers[i], answers[i + 1], answers[i + 2]) for i in range(0, len(answers), 3)]
-    if not all(still_true(answer) for answer in told):
-        return None
-    bwrap, venv, directory, shell = fixed
-    return Plan(bwrap, venv, directory, shell, options, keep, _pairs(assigned))
 
 
 def save(
@@ -142,7 +141,10 @@ def _unpacked(content: bytes) -> list[list[str]]:
         raise ValueError("cut short")
     sections, position = [], 0
     while position < len(items):
-        end = position + 1 + int(items[position])
+        count = int(items[position])
+        if count < 0:  # which would lead back to where this began, without end
+            raise ValueError("no number of items")
+        end = position + 1 + count
         sections.append(items[position + 1 : end])
         position = end
     if position != len(items):
