@@ -4,8 +4,6 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from magpkg.errors import MagpkgError
 from magpkg.manifest.package import PLAIN_NODES_MAX, PackageGraph, make_package, runtime_closure
@@ -96,19 +94,6 @@ def test_two_packages_of_one_name_stand_in_order_of_their_hashes() -> None:
     one, other = package("same", build="one"), package("same", build="other")
     first, second = sorted([one, other], key=lambda member: member.hash)
     assert runtime_closure([second, first]) == runtime_closure([first, second]) == (first, second)
-
-
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sets(st.integers(0, 11))), max_size=12), st.randoms())
-def test_any_closure_is_ordered_and_complete(nodes: list[tuple[str, set[int]]], random: Any) -> None:
-    made: list[Any] = []
-    for name, below in nodes:
-        made.append(package(name, *(made[index] for index in sorted(below) if index < len(made))))
-    closure = runtime_closure(made)
-    place = {member.hash: index for index, member in enumerate(closure)}
-    assert set(place) == {member.hash for member in made}
-    assert all(place[below.hash] < place[member.hash] for member in closure for below in member.run_deps)
-    random.shuffle(made)
-    assert [member.hash for member in runtime_closure(made)] == [member.hash for member in closure]
 
 
 # ---- definitions
