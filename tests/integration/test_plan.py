@@ -87,7 +87,7 @@ CHANGES: dict[str, tuple[Callable[[pathlib.Path], object], str | None]] = {
     "manifest edited": (lambda d: (d / "magpkg.jsonnet").write_text(MANIFEST.replace("one", "three")), "three"),
     "edit that keeps size and time": (lambda d: edit_keeping_size_and_time(d / "magpkg.jsonnet"), "two"),
     "import edited": (lambda d: (d / "lib/base.libsonnet").write_text(LIBRARY + "+ { envSet+: {} }"), "one"),
-    "file found earlier on the import path": (shadow_the_library, None),
+    "a folder of the name of what ships": (shadow_the_library, "one"),
     "import removed": (lambda d: (d / "lib" / "base.libsonnet").unlink(), None),
 }
 
@@ -103,6 +103,18 @@ def test_a_change_is_noticed(magpkg: Magpkg, name: str) -> None:
         assert launched(magpkg) == printed
     else:
         assert magpkg.run("venv", "--", "true").status == 125
+
+
+def test_a_file_that_is_found_earlier_on_the_import_path_is_noticed(magpkg: Magpkg) -> None:
+    directory = project(magpkg)
+    (directory / "magpkg.jsonnet").write_text(f"({MANIFEST}) + (import 'more.libsonnet')")
+    (directory / "far").mkdir()
+    (directory / "far/more.libsonnet").write_text("{}")
+    settle(directory)
+    words = ("venv", "-J", "far", "--", "sh", "-c", "echo $A")
+    assert [magpkg.run(*words).checked().stdout for _ in range(2)] == ["one\n"] * 2
+    (directory / "more.libsonnet").write_text("{ envSet: { A: 'nearer' } }")
+    assert magpkg.run(*words).checked().stdout == "nearer\n"
 
 
 def test_a_removed_rootfs_is_made_again(magpkg: Magpkg) -> None:

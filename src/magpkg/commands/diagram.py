@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from magpkg.errors import MagpkgError
-from magpkg.evaluation.evaluate import Inputs, evaluate
+from magpkg.evaluation.evaluate import DATA_DIRECTORY, Inputs, evaluate
 from magpkg.launch import supervise
 from magpkg.launch.hostfiles import HostFiles
 from magpkg.making.venv import Host, draw, ensure
@@ -16,7 +16,7 @@ from magpkg.store.store import Store
 if TYPE_CHECKING:
     from magpkg.fetch.transport import Transport
 
-_MANIFEST = "import 'magpkg/tools/dot.jsonnet'"
+_MANIFEST = f"{DATA_DIRECTORY}/magpkg/tools/dot.jsonnet"
 _ORIGIN = "magpkg graph --format svg"  # for magpkg list
 
 
@@ -25,7 +25,7 @@ def print_svg(
 ) -> None:
     """Draw the graph to standard output as SVG. Takes standard input for itself."""
     graph = PackageGraph()
-    manifest = read_manifest(evaluate(Inputs(_MANIFEST), graph).value, graph)
+    manifest = read_manifest(evaluate(Inputs(file=_MANIFEST), graph).value, graph)
     path, held = ensure(manifest, store, host, transport, report)
     store.note_origin(os.path.basename(path), _ORIGIN)
     sandbox, _ = draw(manifest, f"{path}/rootfs", host, HostFiles(), start="/")

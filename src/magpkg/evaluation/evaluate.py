@@ -21,7 +21,10 @@ from magpkg.manifest.package import REFERENCE_FIELD, PackageGraph
 from magpkg.manifest.sources import MANIFEST_NAMES, Sources, find_manifest
 
 DATA_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(package_file)), "data")
-"""What `import 'magpkg/...'` is looked up in last; holds the folder `magpkg`."""
+"""Where `import 'magpkg/...'` is looked up, and nowhere else; holds the folder `magpkg`."""
+
+SHIPPED = "magpkg/"
+"""How the names of imports begin that are magpkg's own. What is here, or on an import path, is never taken for them."""
 
 LOCK_ENDING = ".lock.json"
 
@@ -181,17 +184,28 @@ class _Evaluation:
         return {name: {REFERENCE_FIELD: self.graph.register(package)} for name, package in packages.items()}
 
     def _import(self, directory: str, relative: str) -> tuple[str, bytes]:
-        bases = (directory, *self.inputs.import_path, DATA_DIRECTORY)
+        if relative.startswith(SHIPPED):
+            return self._import_shipped(relative)
+        bases = (directory, *self.inputs.import_path)
         path = self.sources.find(os.path.abspath(os.path.join(base, relative)) for base in bases)
         if path is not None:
             return path, self.sources.read(path)
         if self.stand_in is not None and os.path.abspath(os.path.join(directory, relative)) == self.stand_in.path:
             return self.stand_in.path, self.stand_in.text.encode()
-        message = f"no such file in the importing folder, the import path or magpkg: {relative}"
-        self._error = MagpkgError(
-            message, "run magpkg lock, which makes it" if relative.endswith(LOCK_ENDING) else None
-        )
-        raise self._error
+        message = f"no such file in the importing folder or the import path: {relative}"
+        raise self._failed(message, "run magpkg lock, which makes it" if relative.endswith(LOCK_ENDING) else None)
+
+    def _import_shipped(self, relative: str) -> tuple[str, bytes]:
+        path = os.path.abspath(os.path.join(DATA_DIRECTORY, relative))
+        if path.startswith(f"{DATA_DIRECTORY}/{SHIPPED}") and os.path.isfile(path):
+            return path, self.sources.read(path)
+        hint = f"names that begin with {SHIPPED} are magpkg's own; a folder of yours of that name is ./{SHIPPED}"
+        raise self._failed(f"magpkg ships no such file: {relative}", hint)
+
+    def _failed(self, message: str, hint: str | None) -> MagpkgError:
+        """The error, which waits here until the evaluator comes back, as in `_reporting`."""
+        self._error = MagpkgError(message, hint)
+        return self._error
 
     def _explained(self, text: str) -> MagpkgError:
         headline, _, trace = text.strip().partition("\n")
