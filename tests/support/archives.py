@@ -35,3 +35,10 @@ def ar_bytes(members: Mapping[str, bytes]) -> bytes:
         header = f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n"
         pieces += [header.encode(), data, b"\n" if len(data) % 2 else b""]
     return b"".join(pieces)
+
+
+def deb_bytes(data: bytes, ending: str = "", *, after: Mapping[str, bytes] | None = None) -> bytes:
+    """A Debian package whose data member, compressed as `ending` says, is `data`; `after` has what follows it."""
+    control = tar_bytes({"./control": "Package: a\n"}, "w:xz")
+    members = {"debian-binary": b"2.0\n", "control.tar.xz": control, f"data.tar{ending}": data}
+    return ar_bytes({**members, **(after or {})})

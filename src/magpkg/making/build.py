@@ -138,7 +138,16 @@ class Builder:
 
 
 def unpack(tree: Tree, path: str, label: str, meter: Meter | None = None) -> None:
-    """Write the members of the archive at `path` into `tree`; `label` names the archive in errors."""
+    """Write the members of the archive at `path` into `tree`; `label` names the archive in errors.
+
+    What `meter` counts includes the directories that no member is for.
+    """
+    meter = meter or Meter()
+
+    def count(made: bool) -> None:
+        meter.count_entry(label) if made else meter.count_steps(1, label)
+
+    tree.on_step = count
     for entry in archive.read_entries(path, label, meter):
         if entry.kind == archive.DIRECTORY:
             tree.make_directory(entry.path, entry.mode)

@@ -65,6 +65,8 @@ class Tree:
         """Whether some file had to be copied byte by byte, since it could not be shared."""
         self.written: dict[int, tuple[int, int, str]] = {}
         """Mode, size and SHA-256 of each file written, by inode, since a path may lead through symlinks."""
+        self.on_step: Callable[[bool], None] = lambda made: None
+        """Told of each directory gone through that was not at hand, and whether it was made; may raise MagpkgError."""
 
     def __enter__(self) -> "Tree":
         return self
@@ -270,9 +272,11 @@ class Tree:
         """Enter `part`, making it where it is missing; or return the target where it is a symlink."""
         if len(trail) > _DEPTH_MAX:
             raise MagpkgError(f"{self.label}: {path}: directories are nested more than {_DEPTH_MAX} deep")
+        self.on_step(False)
         try:
             trail.append(os.open(part, _DIRECTORY, dir_fd=trail[-1]))
         except FileNotFoundError:
+            self.on_step(True)
             os.mkdir(part, dir_fd=trail[-1])
             trail.append(os.open(part, _DIRECTORY, dir_fd=trail[-1]))
             os.fchmod(trail[-1], 0o755)

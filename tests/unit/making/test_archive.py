@@ -13,7 +13,7 @@ import zstandard
 
 from magpkg.errors import MagpkgError
 from magpkg.making.archive import read_entries
-from tests.support.archives import ar_bytes, tar_bytes
+from tests.support.archives import ar_bytes, deb_bytes, tar_bytes
 
 MEMBERS = {"./": "", "./usr/bin/": "", "./usr/bin/a": "content", "b": "-> usr/bin/a", "empty": ""}
 LIST = [
@@ -42,14 +42,11 @@ KINDS: dict[str, Callable[[bytes], bytes]] = {
     ".tar.bz2": bz2.compress,
     ".tar.zst": _zstd,
     ".tar.zst of two frames": lambda data: _zstd(data[:700]) + _zstd(data[700:]),
-    ".deb with .xz": lambda data: ar_bytes(
-        {"debian-binary": b"2.0\n", "control.tar.xz": b"x", "data.tar.xz": lzma.compress(data)}
-    ),
-    ".deb with .zst": lambda data: ar_bytes(
-        {"debian-binary": b"2.0\n", "control.tar": b"xyz", "data.tar.zst/": _zstd(data)}
-    ),
-    ".deb with .gz": lambda data: ar_bytes({"debian-binary": b"2.0\n", "data.tar.gz": gzip.compress(data)}),
-    ".deb with .tar": lambda data: ar_bytes({"debian-binary": b"2.0\n", "data.tar": data}),
+    ".deb with .xz": lambda data: deb_bytes(lzma.compress(data), ".xz"),
+    ".deb with .zst": lambda data: deb_bytes(_zstd(data), ".zst/"),
+    ".deb with .gz": lambda data: deb_bytes(gzip.compress(data), ".gz"),
+    ".deb with .bz2": lambda data: deb_bytes(bz2.compress(data), ".bz2"),
+    ".deb with .tar": deb_bytes,
 }
 
 
@@ -143,11 +140,13 @@ def test_an_ar_header_is_not_taken_on_trust(tmp_path: pathlib.Path, where: int, 
         entries(tmp_path / "a", bytes(data))
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, lzma.compress, _zstd, bz2.compress])
+@pytest.mark.parametrize(
+    ("compress", "ending"), [(gzip.compress, ".gz"), (lzma.compress, ".xz"), (_zstd, ".zst"), (bz2.compress, ".bz2")]
+)
 def test_what_follows_the_data_of_a_deb_is_no_part_of_it(
-    tmp_path: pathlib.Path, compress: Callable[[bytes], bytes]
+    tmp_path: pathlib.Path, compress: Callable[[bytes], bytes], ending: str
 ) -> None:
-    signed = ar_bytes({"debian-binary": b"2.0\n", "data.tar.x": compress(tar_bytes(MEMBERS)), "_gpgorigin": b"x" * 999})
+    signed = deb_bytes(compress(tar_bytes(MEMBERS)), ending, after={"_gpgorigin": b"x" * 999, "more": b""})
     assert entries(tmp_path / "a", signed) == LIST
 
 
