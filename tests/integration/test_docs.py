@@ -48,6 +48,7 @@ PAGES = {
     "hook": "shims.md",
     "lock": "lock.md",
     "search": "lock.md",
+    "info": "lock.md",
     "fetch": "lock.md",
     "build": "lock.md",
     "export": "export.md",

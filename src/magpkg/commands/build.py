@@ -24,7 +24,7 @@ def build(
     offline: bool,
     quiet: bool,
 ) -> None:
-    """Make the package trees of a manifest, and start nothing.
+    """Make the packages of a manifest; start nothing.
 
     Prints where the tree of each package that the manifest names is, one a line, in the manifest's order.
     """

@@ -36,7 +36,9 @@ def cleanup(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Remove what nobody has used for a while and nobody uses now; fit for cron.
+    """Remove what nobody has used for a while; fit for cron.
+
+    What somebody uses now stays.
 
     Leftovers of killed runs are always swept. Nothing that runs or is being made is touched or waited for.
     """

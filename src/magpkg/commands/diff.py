@@ -30,7 +30,9 @@ _UNKNOWN = "not known: the store keeps the packages of a venv, and no manifest l
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="[B]", required=False)
 def diff(given: "Inputs", as_json: bool, first: str, second: str | None) -> None:
-    """Show what B has otherwise than A: packages, versions, sizes, fsEntries, mounts, names of variables.
+    """Show how B differs from A.
+
+    Compared are packages, versions, sizes, fsEntries, mounts, and names of variables.
 
     Each is a file, a git revision of one, such as HEAD~1:magpkg.jsonnet, or the beginning of a venv's hash. Without B
     it is the manifest that -e or -f names, else the nearest.

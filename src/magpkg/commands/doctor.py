@@ -16,7 +16,9 @@ from magpkg.store.store import Store
 @options.json_option
 @options.debug_option
 def doctor(as_json: bool) -> int:
-    """Try what magpkg needs of this machine, and say what to do where something fails.
+    """Try what magpkg needs of this machine.
+
+    Where something fails, it says what to do.
 
     It runs bwrap, makes the store if there is none, and does in it what a store does. It asks no network. The exit
     status is 1 if anything failed.

@@ -49,7 +49,9 @@ def add(
     quiet: bool,
     names: tuple[str, ...],
 ) -> None:
-    """Add packages to a manifest in YAML or JSON, and pin them in its lock.
+    """Add packages to a manifest, and pin them.
+
+    The manifest is in YAML or JSON; the pins go into its lock.
 
     Comments, order and style of the manifest stay. Where a name is unknown to the suite, nothing is written.
     """
@@ -80,7 +82,9 @@ def remove(
     quiet: bool,
     names: tuple[str, ...],
 ) -> None:
-    """Take packages out of a manifest in YAML or JSON, and what nothing else needs out of its lock.
+    """Take packages out of a manifest and its lock.
+
+    The manifest is in YAML or JSON. What nothing else needs leaves the lock as well.
 
     Comments, order and style of the manifest stay. Where it lacks a name, nothing is written.
     """

@@ -40,7 +40,9 @@ def export(
     offline: bool,
     quiet: bool,
 ) -> None:
-    """Write the root of a manifest's venv as a tarball, or with its environment as an image for podman or docker.
+    """Write a venv as a tarball or an image.
+
+    A tarball has its root; an image, for podman or docker, its environment too.
 
     The same manifest gives the same bytes on every machine.
     """

@@ -22,7 +22,7 @@ def fetch(
     offline: bool,
     quiet: bool,
 ) -> None:
-    """Download what a manifest's venv is made from, and make nothing.
+    """Download what a venv is made from; make nothing.
 
     Afterwards `magpkg build` and `magpkg venv` with the same manifest need no network, which --offline promises them.
     """

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import click
 
+from magpkg.commands.catalogue import COMMANDS, GROUPS
 from magpkg.commands.terminal import fail, say
 from magpkg.errors import CommandNotStarted, MagpkgError, storage_hint, working_directory_gone
 from magpkg.launch.plan import split_command
@@ -21,45 +22,47 @@ INTERRUPTED = 130
 
 _MAKING = ("venv", "shim", "fetch", "build", "export")
 
-_COMMANDS = {
-    "venv": "magpkg.commands.venv:venv",
-    "shim": "magpkg.commands.shim:shim",
-    "hook": "magpkg.commands.shim:hook",
-    "init": "magpkg.commands.init:init",
-    "add": "magpkg.commands.edit:add",
-    "remove": "magpkg.commands.edit:remove",
-    "fetch": "magpkg.commands.fetch:fetch",
-    "build": "magpkg.commands.build:build",
-    "export": "magpkg.commands.export:export",
-    "lock": "magpkg.commands.lock:lock",
-    "search": "magpkg.commands.search:search",
-    "show": "magpkg.commands.show:show",
-    "tree": "magpkg.commands.tree:tree",
-    "why": "magpkg.commands.tree:why",
-    "graph": "magpkg.commands.tree:graph",
-    "diff": "magpkg.commands.diff:diff",
-    "list": "magpkg.commands.list:list_venvs",
-    "du": "magpkg.commands.list:du",
-    "verify": "magpkg.commands.verify:verify",
-    "cleanup": "magpkg.commands.cleanup:cleanup",
-    "doctor": "magpkg.commands.doctor:doctor",
-    "man": "magpkg.commands.man:man",
-}
-
 
 class _LateGroup(click.Group):
-    """A group that imports a command when it is asked for."""
+    """A group that imports a command when it is asked for, and knows what other words were meant to be."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        module, _, name = _COMMANDS[cmd_name].partition(":")
+        module, _, name = COMMANDS[cmd_name].partition(":")
         command = getattr(importlib.import_module(module), name)
         assert isinstance(command, click.Command)  # noqa: S101 - for the type checker
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS and not ctx.resilient_parsing:
+            raise _unknown(args[0], ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, COMMANDS))
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                rows = [(name, self._line(ctx, name, formatter.width - width - 4)) for name in commands]
+                formatter.write_dl([(name.ljust(width), line) for name, line in rows])
+
+    def _line(self, ctx: click.Context, name: str, width: int) -> str:
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(width) if command is not None else ""
+
+
+def _unknown(word: str, context: click.Context) -> click.UsageError:
+    from magpkg.commands.catalogue import meant
+    from magpkg.commands.terminal import printable
+
+    likely = " or ".join(f"magpkg {command}" for command in meant(word))
+    advice = f"did you mean {likely}?" if likely else "magpkg --help lists the commands"
+    return click.UsageError(f"there is no command {printable(word)}; {advice}", context)
 
 
 @click.group(cls=_LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -72,7 +75,13 @@ class _LateGroup(click.Group):
     help="Show the versions of magpkg, Jsonnet and bwrap.",
 )
 def magpkg() -> None:
-    """Reproducible development environments from one manifest."""
+    """Reproducible development environments from one manifest.
+
+    \b
+    magpkg init python3 make      a manifest for this directory, and its lock
+    magpkg venv                   a shell in the environment
+    magpkg venv -- make test      one command in it
+    """
 
 
 def _show_version(context: click.Context) -> None:

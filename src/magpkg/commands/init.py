@@ -36,7 +36,9 @@ def init(
     quiet: bool,
     names: tuple[str, ...],
 ) -> None:
-    """Write a manifest and its lock for the working directory: packages for the files that are there, and NAMES.
+    """Write a first manifest and its lock.
+
+    They get the packages that the files in the working directory ask for, and NAMES.
 
     Nothing is overwritten: where the directory has a manifest or a lock, that is an error.
     """

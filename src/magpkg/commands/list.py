@@ -18,7 +18,9 @@ _AGES = (7, 30, 90)  # days
 @options.json_option
 @options.debug_option
 def list_venvs(as_json: bool) -> None:
-    """List the venvs of the store, the last used first.
+    """List the venvs of the store.
+
+    The last used comes first.
 
     For each: its hash, whether it runs, its last use, how many packages it is made of, its size (and what of it nothing
     else shares), and the manifests that led to it.
@@ -40,7 +42,9 @@ def list_venvs(as_json: bool) -> None:
 @options.json_option
 @options.debug_option
 def du(as_json: bool) -> None:
-    """Show how much disk the store takes, by kind, and what cleanup would free.
+    """Show what the store takes of the disk.
+
+    Told by kind, with what cleanup would free.
 
     Files are shared between package trees and venvs: what a kind has alone would be freed if all of that kind were
     removed. What cleanup would free is for `magpkg cleanup --all` and several ages.

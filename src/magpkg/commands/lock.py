@@ -45,7 +45,9 @@ def lock(
     quiet: bool,
     names: tuple[str, ...],
 ) -> None:
-    """Pin the Debian packages that a manifest wants, or NAMES, with all that they depend on.
+    """Pin the Debian packages that a manifest wants.
+
+    With NAMES, those. All that they depend on is pinned as well.
 
     Without NAMES, -e or -f the manifest is the nearest magpkg.jsonnet, magpkg.json or magpkg.yaml. Pins that the lock
     has already stay where they are as long as the suites still have them; --upgrade moves them.

@@ -12,13 +12,16 @@ from magpkg.errors import MagpkgError
 from magpkg.manifest.field import shown
 
 
-@click.command(hidden=True)
+@click.command()
 @options.quiet_option
 @options.debug_option
 @click.argument("directory", type=click.Path(file_okay=False))
 @click.pass_context
 def man(context: click.Context, quiet: bool, directory: str) -> None:
-    """Write a manual page of each command into DIRECTORY, which is made where there is none."""
+    """Write manual pages into DIRECTORY.
+
+    There is one for each command. The directory is made where there is none.
+    """
     group = context.find_root().command
     assert isinstance(group, click.Group)  # noqa: S101 - for the type checker
     os.makedirs(directory, exist_ok=True)

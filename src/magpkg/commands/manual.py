@@ -9,6 +9,7 @@ import click
 from magpkg import __version__
 
 _ESCAPES = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti"}
+_UNWRAPPED = "\b\n"  # by which click knows a paragraph that it is not to wrap
 _CODE = re.compile(r"`([^`]+)`")
 
 _ABOUT: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
@@ -67,7 +68,14 @@ def _head(context: click.Context, date: str) -> Iterator[str]:
     yield _prose(first)
     for paragraph in filter(None, rest.split("\n\n")):
         yield ".PP"
-        yield _prose(paragraph)
+        yield from _example(paragraph) if paragraph.startswith(_UNWRAPPED) else [_prose(paragraph)]
+
+
+def _example(paragraph: str) -> Iterator[str]:
+    """Lines that stay as they are."""
+    yield ".nf"
+    yield from (f"\\&{_plain(line)}" for line in paragraph.removeprefix(_UNWRAPPED).split("\n"))
+    yield ".fi"
 
 
 def _options(context: click.Context) -> Iterator[str]:

@@ -35,7 +35,9 @@ def shim(
     directory: str,
     commands: tuple[str, ...],
 ) -> None:
-    """Write launchers into DIR by which editors, Makefiles and prompts call COMMANDs of a venv as if installed.
+    """Write launchers for commands of a venv.
+
+    By them editors, Makefiles and prompts call COMMANDs as if they were installed.
 
     A launcher runs its command in the venv as magpkg venv with the same options would, from any directory. If DIR is
     .magpkg/bin in a project, a shell with magpkg hook has it in PATH there.
@@ -81,7 +83,9 @@ def _evaluation(given: "Inputs", origin: str, here: str) -> list[str]:
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish", "direnv"]))
 def hook(shell: str) -> None:
-    """Print the code by which a shell has the shims of the project that it is in, in PATH.
+    """Print code for a shell that has shims in PATH.
+
+    They are those of the project that the shell is in.
 
     For bash and zsh: eval "$(magpkg hook bash)" in .bashrc or .zshrc. For fish: magpkg hook fish | source in
     config.fish. For direnv: magpkg hook direnv into a file of ~/.config/direnv/lib, and use magpkg in .envrc.

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 @options.json_option
 @options.debug_option
 def show(given: "Inputs", values: bool, as_json: bool) -> None:
-    """Show what a manifest comes to: its venv's hash, packages with versions, size, mounts and environment."""
+    """Show what a manifest comes to.
+
+    Told are its venv's hash, packages with versions, size, mounts and environment.
+    """
     manifest, evaluated = options.manifest(given)
     closure = manifest.closure()
     name = venv_hash(closure, manifest.fs_entries)

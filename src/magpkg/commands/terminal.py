@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -23,6 +23,17 @@ def say(message: str) -> None:
 def tell(text: str) -> None:
     """Print one line of facts to standard output, for people; what is exact is JSON."""
     click.echo(printable(text))
+
+
+def tell_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of facts as columns; on a terminal the last column ends where the terminal does."""
+    import shutil
+
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    end = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        tell("  ".join(cells).rstrip()[:end])
 
 
 def tell_json(facts: Mapping[str, object]) -> None:

@@ -25,7 +25,7 @@ def tree(
     given: "Inputs",
     as_json: bool,
 ) -> None:
-    """Show the packages of a manifest, each with what it depends on below it."""
+    """Show the packages, each above what it needs."""
     drawn = _outline(given)
     if as_json:
         nodes = {key: _plain(node) | {"depends": list(node.depends)} for key, node in drawn.nodes.items()}
@@ -51,7 +51,10 @@ def why(
     as_json: bool,
     package: str,
 ) -> None:
-    """Show why PACKAGE is part of a venv: the shortest path to it from each package that the manifest names."""
+    """Show why PACKAGE is part of a venv.
+
+    Told is the shortest path to it from each package that the manifest names.
+    """
     drawn = _outline(given)
     found = drawn.named(package)
     if not found:
@@ -78,7 +81,9 @@ def graph(
     offline: bool,
     quiet: bool,
 ) -> None:
-    """Write the graph of a manifest's packages, for graphviz or mermaid to draw, or as a picture.
+    """Write the graph of the packages, or draw it.
+
+    It is for graphviz or mermaid to draw, or a picture.
 
     The picture, svg, is drawn by graphviz in a venv of its own, which is made the first time.
     """

@@ -36,7 +36,7 @@ def venv(
     debug: bool,
     command: tuple[str, ...],
 ) -> int:
-    """Run COMMAND, or an interactive shell, in the environment that a manifest describes.
+    """Run a command, or a shell, in the environment.
 
     Without -e or -f the manifest is the nearest magpkg.jsonnet, magpkg.json or magpkg.yaml in the working directory
     or above it. The exit status is the command's; 125 says that magpkg itself failed.

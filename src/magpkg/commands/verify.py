@@ -30,7 +30,9 @@ _PLURALS = {PACKAGE: "package trees", VENV: "venvs", FETCHED: "downloads"}
 @options.quiet_option
 @options.debug_option
 def verify(given: "Inputs", repair: bool, offline: bool, as_json: bool, quiet: bool) -> int:
-    """Compare what the store holds with what was published there: content, modes, links, and what is missing or new.
+    """Look for damage in the store.
+
+    What it holds is compared with what was published there: content, modes, links, what is missing or new.
 
     All of the store; with -f or -e only what that manifest's venv is made of. The exit status is 1 if something is
     damaged and was not repaired.

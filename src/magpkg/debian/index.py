@@ -25,6 +25,11 @@ class Match:
     description: str
 
 
+def as_match(fields: Mapping[str, str]) -> Match:
+    """What a search shows of a package, from its fields."""
+    return Match(fields.get("Package", ""), fields.get("Version", ""), fields.get("Description", ""))
+
+
 class PackagesIndex:
     """One Packages file: `data` is its text, `label` its name in errors."""
 
@@ -52,7 +57,7 @@ class PackagesIndex:
 
     def candidate(self, offset: int, architecture: str) -> Candidate:
         """The package whose paragraph begins at `offset`."""
-        fields = _fields(self._data[offset : self._end(offset)].decode("utf-8", "replace"))
+        fields = self._fields_at(offset)
         return read_candidate(fields, architecture, f"{self._label}: package {fields.get('Package', '?')}")
 
     def names_from(self, begun: str) -> Iterator[str]:
@@ -64,16 +69,25 @@ class PackagesIndex:
         for match in re.finditer(rb"\n" + re.escape(field) + rb"[^\n]*", self._data):
             yield match.group()[10:].decode("utf-8", "replace")
 
-    def search(self, word: str) -> Iterator[Match]:
-        """The packages whose name or short description has `word` in it, in the file's order."""
-        pattern = rb"(?i)^(?:Package|Description): .*" + re.escape(word.encode("utf-8", "surrogateescape"))
+    def search(self, words: Sequence[str]) -> Iterator[Match]:
+        """The packages whose name and short description have all of `words` in them, in the file's order."""
+        first, *others = (word.lower() for word in words)
+        pattern = rb"(?i)^(?:Package|Description): .*" + re.escape(first.encode("utf-8", "surrogateescape"))
         seen = -1
         for match in re.finditer(pattern, self._data, re.MULTILINE):
             start = self._start(match.start())
             if start != seen:
                 seen = start
-                fields = _fields(self._data[start : self._end(start)].decode("utf-8", "replace"))
-                yield Match(fields.get("Package", ""), fields.get("Version", ""), fields.get("Description", ""))
+                found = as_match(self._fields_at(start))
+                if all(word in f"{found.name} {found.description}".lower() for word in others):
+                    yield found
+
+    def fields(self, name: str) -> Iterator[Mapping[str, str]]:
+        """The fields of each package called `name`, deb-control(5)."""
+        return map(self._fields_at, self.offsets.get(name, ()))
+
+    def _fields_at(self, start: int) -> dict[str, str]:
+        return _fields(self._data[start : self._end(start)].decode("utf-8", "replace"))
 
     def _start(self, position: int) -> int:
         blank = self._data.rfind(b"\n\n", 0, position + 1)

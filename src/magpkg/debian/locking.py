@@ -1,6 +1,6 @@
 """Locking: names and what the suites have become a lock."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from magpkg.debian.index import PackagesIndex, Universe
@@ -56,11 +56,20 @@ def revisit(suites: Suites, where: Scope, trust: Trust) -> Market:
 
 
 def _market(suites: Suites, where: Scope, releases: Sequence[Release]) -> Market:
-    indices: list[PackagesIndex] = []
-    for release in releases:
-        indices.extend(suites.index(release, component, where.architecture) for component in where.components)
+    indices = [index for release in releases for index in _indices(suites, where, release)]
     locked = (LockedSuite(item.suite, where.components, item.date, item.sha256) for item in releases)
     return Market(tuple(locked), Universe(indices, where.architecture))
+
+
+def shelves(suites: Suites, where: Scope, trust: Callable[[], Trust]) -> Iterator[tuple[str, PackagesIndex]]:
+    """The indices of the scope to look around in, each with its suite; what the store has of one is good enough."""
+    for name in where.suites:
+        release = suites.kept_release(name) or suites.release(name, trust())
+        yield from ((name, index) for index in _indices(suites, where, release))
+
+
+def _indices(suites: Suites, where: Scope, release: Release) -> Iterator[PackagesIndex]:
+    return (suites.index(release, component, where.architecture) for component in where.components)
 
 
 def wanted_names(

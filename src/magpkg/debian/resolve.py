@@ -20,8 +20,8 @@ from typing import Protocol
 
 from magpkg.debian.candidate import Candidate, Relation
 from magpkg.debian.lockfile import Pin
+from magpkg.debian.synonyms import meant
 from magpkg.errors import MagpkgError
-from magpkg.manifest.field import near
 
 
 class Packages(Protocol):
@@ -123,8 +123,8 @@ class _Resolution:
         if providers:
             hint = f"ask for one of those that provide it: {', '.join(providers[:8])}"
             raise MagpkgError(f"{name} is a virtual package", hint)
-        close = near(name, sorted(self._packages.names()))
-        raise MagpkgError(f"there is no package {name}", f"did you mean {close}?" if close else None)
+        likely = meant(name, self._packages.names())
+        raise MagpkgError(f"there is no package {name}", f"did you mean {likely}?" if likely else None)
 
     def _choose(self, candidate: Candidate, wanted_by: str | None) -> Candidate:
         if candidate.name not in self._chosen:
