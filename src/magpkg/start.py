@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run magpkg with the process's arguments and exit."""
-    status = _launched(sys.argv[1:], os.environ) if sys.argv[1:2] == ["venv"] else None
+    status = _launched(sys.argv[1:], os.environ) if sys.argv[1:2] in (["venv"], ["run"]) else None
     if status is None:
         from magpkg.commands.front import main as command_line
 

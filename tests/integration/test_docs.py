@@ -40,6 +40,7 @@ SETS_UP = "python3 -m venv"
 PAGES = {
     "venv": "venv.md",
     "cleanup": "venv.md",
+    "run": "venv.md",
     "init": "project.md",
     "add": "project.md",
     "remove": "project.md",

@@ -46,9 +46,9 @@ def settle(directory: pathlib.Path) -> None:
     plans.unlink()
 
 
-def imported(magpkg: Magpkg, *command: str) -> set[str]:
+def imported(magpkg: Magpkg, *command: str, entering: tuple[str, ...] = ("venv",)) -> set[str]:
     """The modules that a launch imports, as -X importtime tells."""
-    done = magpkg.run("venv", "--", *command, env={"PYTHONPROFILEIMPORTTIME": "1"}).checked()
+    done = magpkg.run(*entering, "--", *command, env={"PYTHONPROFILEIMPORTTIME": "1"}).checked()
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     return {line.rpartition("|")[2].strip() for line in lines}
 

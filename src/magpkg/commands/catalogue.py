@@ -6,6 +6,7 @@ from collections.abc import Mapping
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "Enter an environment": {
         "venv": "magpkg.commands.venv:venv",
+        "run": "magpkg.commands.run:run",
         "shim": "magpkg.commands.shim:shim",
         "hook": "magpkg.commands.shim:hook",
     },
@@ -53,7 +54,7 @@ _OTHERS_WORDS: Mapping[str, str] = {
     "develop": "venv",
     "download": "fetch",
     "enter": "venv",
-    "exec": "venv",
+    "exec": "run",
     "find": "search",
     "freeze": "lock",
     "gc": "cleanup",
@@ -66,7 +67,6 @@ _OTHERS_WORDS: Mapping[str, str] = {
     "pull": "fetch",
     "rdepends": "why",
     "rm": "remove",
-    "run": "venv --",
     "shell": "venv",
     "start": "venv",
     "status": "show",

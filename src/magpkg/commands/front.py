@@ -16,11 +16,12 @@ from magpkg.errors import CommandNotStarted, MagpkgError, storage_hint, working_
 from magpkg.launch.plan import split_command
 
 OWN_FAILURE = 125
-"""The exit status of `magpkg venv` for its own failures; any other is the command's, 126 and 127 as a shell's."""
+"""The status of `magpkg venv` and `run` for their own failures; any other is a command's, 126 and 127 a shell's."""
 
 INTERRUPTED = 130
 
-_MAKING = ("venv", "shim", "fetch", "build", "export")
+_ENTERING = (["venv"], ["run"])
+_MAKING = ("venv", "run", "shim", "fetch", "build", "export")
 
 
 class _LateGroup(click.Group):
@@ -103,7 +104,7 @@ def main() -> None:
 def _status(run: Callable[[], object]) -> int:
     """Run a command and return its exit status; errors are printed on the way."""
     debug = "--debug" in split_command(sys.argv)[0]
-    own_failure = OWN_FAILURE if sys.argv[1:2] == ["venv"] else 1
+    own_failure = OWN_FAILURE if sys.argv[1:2] in _ENTERING else 1
     try:
         status = run()
         return status if isinstance(status, int) else 0

@@ -56,7 +56,7 @@ def init(
         needs = _on_offer(needs, market, quiet=quiet)
         wanted = [name for need in needs for name in need.packages]
         lock = make_lock(market, wanted, {}, recommends=False)
-    _write(path, yaml_text(needs) if as_yaml else jsonnet_text(needs), lock_path, lock)
+    write_project(path, yaml_text(needs) if as_yaml else jsonnet_text(needs), lock_path, lock)
     if not quiet:
         for need in needs:
             say(f"{need.reason}: {', '.join(need.packages)}")
@@ -93,8 +93,8 @@ def _on_offer(needs: Sequence[Need], market: Market, *, quiet: bool) -> list[Nee
     return met or [Need("for a start", DEFAULT)]
 
 
-def _write(path: str, text: str, lock_path: str, lock: Lock | None) -> None:
-    """Write both files or none."""
+def write_project(path: str, text: str, lock_path: str, lock: Lock | None) -> None:
+    """Write a manifest and its lock, both or none; MagpkgError where one of them is there."""
     with ExitStack() as stack:
         manifest = stack.enter_context(draft(path, text))
         pins = stack.enter_context(draft(lock_path, lock_text(lock))) if lock is not None else None

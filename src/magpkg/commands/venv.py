@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -41,6 +42,20 @@ def venv(
     Without -e or -f the manifest is the nearest magpkg.jsonnet, magpkg.json or magpkg.yaml in the working directory
     or above it. The exit status is the command's; 125 says that magpkg itself failed.
     """
+    return launch(given, overrides, command, jobs=jobs, offline=offline, quiet=quiet, debug=debug)
+
+
+def launch(
+    given: "Inputs",
+    overrides: "Overrides",
+    command: Sequence[str],
+    *,
+    jobs: int | None,
+    offline: bool,
+    quiet: bool,
+    debug: bool,
+) -> int:
+    """Run a command, or a shell where it is empty, in the venv of a manifest, and keep the plan of it."""
     from magpkg.making.venv import check_command
 
     entry = enter(given, overrides, jobs=jobs, offline=offline, quiet=quiet)
@@ -49,7 +64,7 @@ def venv(
     if debug:
         say(entry.sandbox.shown_command(entry.bwrap, words))
     # Without `--` nothing tells where the options end but reading them; and outside arguments may be secrets.
-    elif tuple(after) == command and not given.external and not given.top_level:
+    elif tuple(after) == tuple(command) and not given.external and not given.top_level:
         entry.keep_plan(arguments, os.environ)
     check_command(entry.view, entry.sandbox, words)
     try:

@@ -35,6 +35,7 @@ class Store:
         self.suite_directory = f"{root}/suites"
         self.origins_directory = f"{root}/origins"
         self.shown_directory = f"{root}/shown"
+        self.sets_directory = f"{root}/sets"
         self.damaged_directory = f"{root}/damaged"
         self.shims_directory = f"{root}/shims"
         self.tmp_directory = f"{root}/tmp"  # noqa: S108 - below the store, not the system's
@@ -130,6 +131,7 @@ class Store:
                 self.venv_directory,
                 self.suite_directory,
                 self.origins_directory,
+                self.sets_directory,
                 self.shown_directory,
                 self.tmp_directory,
             ):
