@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from magpkg.debian.lockset import FIXUP_ENDING, lockset_packages
+from magpkg.debian.lockset import FIXUP_ENDING, lockset
 from magpkg.manifest.package import runtime_closure
 from tests.support.process import Magpkg
 
@@ -51,7 +51,7 @@ def test_it_works(magpkg: Magpkg, lock: str, name: str, command: str) -> None:
 
 
 def test_what_is_said_of_fixups(lock: str) -> None:
-    packages = lockset_packages(Path(lock).read_text(encoding="utf-8"))
+    packages = lockset(Path(lock).read_text(encoding="utf-8")).packages
     for name, _, how in ROWS:
         own = [dependency.name for dependency in packages[name].run_deps]
         if how.startswith("as it is"):

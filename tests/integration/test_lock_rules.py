@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from magpkg.debian.lockset import FIXUP_TOOLS, base_names
+from magpkg.debian.lockset import FIXUP_TOOLS
 from tests.support.process import Outcome
-from tests.support.repository import Repository, served
+from tests.support.repository import BASE, Repository, served
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def locked(repository: Repository, *arguments: str) -> dict[str, str]:
     """The versions that a lock comes to, the base's left out."""
     repository.lock("-o", "x.json", *arguments).checked()
     packages = json.loads(Path(repository.magpkg.directory, "x.json").read_text())["packages"]
-    return {name: item["version"] for name, item in packages.items() if name not in (*base_names(), FIXUP_TOOLS)}
+    return {name: item["version"] for name, item in packages.items() if name not in (*BASE, FIXUP_TOOLS)}
 
 
 def refusal(repository: Repository, *arguments: str) -> str:

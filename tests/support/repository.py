@@ -13,10 +13,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pysequoia
 from pysequoia import ArmorKind, SignatureMode, Tsk
 
-from magpkg.debian.lockset import base_names
 from magpkg.debian.signature import unverified
 from tests.support.archives import ar_bytes, sha256, tar_bytes
 from tests.support.process import Magpkg, Outcome
+
+BASE = ("bash", "coreutils", "libc-bin")
+"""What is Essential in the repository, and so in every lock."""
 
 _CODENAMES = {"oldstable": "bookworm", "stable": "trixie"}
 
@@ -96,8 +98,9 @@ class Repository:
 
     def add_base(self, suite: str = "bookworm", architecture: str = "amd64") -> None:
         """Add what every lock has."""
-        for name in (*base_names(), "busybox-static"):
-            self.add(name, suite=suite, architecture=architecture)
+        for name in BASE:
+            self.add(name, fields="Essential: yes", suite=suite, architecture=architecture)
+        self.add("busybox-static", suite=suite, architecture=architecture)
 
     def remove(self, name: str) -> None:
         """Take a package out of every index; its file stays."""

@@ -10,7 +10,6 @@ from magpkg.commands import completion, options
 from magpkg.commands.terminal import show_lock, speaker
 from magpkg.debian.lockfile import LOCK_NAME, Lock, Pin, load_lock, lock_text, not_locked, save_lock
 from magpkg.debian.locking import Scope, make_lock, nothing_to_lock, revisit, scope, visit, wanted_names
-from magpkg.debian.lockset import base_names
 from magpkg.debian.suite import Suites, Trust, forget_replaced
 from magpkg.errors import MagpkgError
 from magpkg.evaluation.evaluate import Inputs, evaluate
@@ -90,7 +89,7 @@ class _Source:
     label: str
 
     def wanted(self, path: str, offered: Callable[[], Iterable[str]]) -> set[str]:
-        """The names that are wanted of the lock at `path`; the base, which every lock has, is not among them."""
+        """The names that are wanted of the lock at `path`."""
         inputs = self.inputs
         if inputs is None:
             return set(self.names)
@@ -148,6 +147,6 @@ def _on_offer(suites: Suites, lock: Lock) -> set[str]:
 def _check(path: str, lock: Lock | None, wanted: Callable[[Lock], set[str]]) -> None:
     if lock is None:
         raise MagpkgError(f"{path}: there is no such file", "run magpkg lock, which makes it, and commit it")
-    missing = sorted({*wanted(lock), *base_names()} - set(lock.pins))
+    missing = sorted(wanted(lock) - set(lock.pins))
     if missing:
         raise MagpkgError(f"{path}: lacks {', '.join(missing)}", "run magpkg lock and commit the change")

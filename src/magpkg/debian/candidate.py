@@ -19,6 +19,8 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">>": operator.gt,
 }
 _PRIORITIES = ("required", "important", "standard", "optional", "extra")
+REQUIRED = _PRIORITIES.index("required")
+"""The number of the highest priority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Candidate:
     recommends: tuple[tuple[Relation, ...], ...] = ()
     clashes: tuple[Clash, ...] = ()
     provides: tuple[Relation, ...] = ()
+    essential: bool = False
+    section: str = ""
 
     def meets(self, relation: Relation) -> bool:
         """Whether this package is, or provides, what the relation names."""
@@ -110,6 +114,8 @@ def read_candidate(fields: Mapping[str, str], architecture: str, where: str) -> 
             provides=tuple(
                 relation for group in _all_of(fields.get("Provides", ""), architecture) for relation in group
             ),
+            essential=fields.get("Essential", "no") == "yes",
+            section=fields.get("Section", ""),
         )
     except KeyError as error:
         raise MagpkgError(f"{where}: the field {error.args[0]} is missing") from error

@@ -60,6 +60,14 @@ class PackagesIndex:
         fields = self._fields_at(offset)
         return read_candidate(fields, architecture, f"{self._label}: package {fields.get('Package', '?')}")
 
+    def marked(self, line: str) -> Iterator[str]:
+        """The names of the packages that have this line in their paragraph."""
+        for match in re.finditer(b"\n" + re.escape(line.encode()) + b"\n", self._data):
+            start = self._start(match.start())
+            named = _NAME.search(self._data, start, self._end(start))
+            if named is not None:
+                yield named.group(1).decode("utf-8", "replace")
+
     def names_from(self, begun: str) -> Iterator[str]:
         """The names of packages that begin with `begun`."""
         # Beginning with plain text, not with ^, makes the search one for that text: 50 MB in 50 ms, not in a second.
@@ -110,6 +118,10 @@ class Universe:
     def names(self) -> set[str]:
         """The names of all packages, virtual ones not among them."""
         return {name for index in self._indices for name in index.offsets}
+
+    def marked(self, line: str) -> set[str]:
+        """The names of the packages that have this line in a paragraph of any of the indices."""
+        return {name for index in self._indices for name in index.marked(line)}
 
     def candidates(self, name: str) -> Sequence[Candidate]:
         """The packages of this name: by order of index, and within one the highest version first."""

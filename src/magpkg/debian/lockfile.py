@@ -13,7 +13,13 @@ LOCK_VERSION = 1
 LOCK_NAME = "debian.lock.json"
 """The lock file that a manifest has beside it, unless it says otherwise."""
 
-_LOCK_FIELDS = ("version", "architecture", "suites", "recommends", "names", "packages")
+FORMER_BASE = (
+    "base-files", "bash", "ca-certificates", "coreutils", "dash", "debianutils", "diffutils", "findutils", "gawk",
+    "grep", "gzip", "hostname", "libc-bin", "netbase", "sed", "tar",
+)  # fmt: skip
+"""The base of locks that do not say what theirs is, as they were made before locks said so."""
+
+_LOCK_FIELDS = ("version", "architecture", "suites", "recommends", "names", "base", "packages")
 _SUITE_FIELDS = ("suite", "components", "date", "inrelease")
 _PIN_FIELDS = ("version", "architecture", "path", "sha256", "size", "depends")
 _DEBIAN_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")  # Debian policy, 5.6.1
@@ -52,6 +58,8 @@ class Lock:
     names: tuple[str, ...]
     recommends: bool = False
     pins: Mapping[str, Pin] = field(default_factory=dict)
+    base: tuple[str, ...] = ()
+    """The packages that every venv with names from this lock has: see base."""
 
 
 def read_lock(text: str, where: str = "lock") -> Lock:
@@ -74,12 +82,18 @@ def read_lock(text: str, where: str = "lock") -> Lock:
                 hint = "make the lock anew with magpkg lock"
                 raise MagpkgError(f"{where}.packages.{pin.name}.depends: {name} is not in the lock", hint)
     suites = read_list(fields.get("suites", []), f"{where}.suites")
+    base = _read_texts(fields.get("base", [name for name in FORMER_BASE if name in pins]), f"{where}.base")
+    for index, name in enumerate(base):
+        if name not in pins:
+            hint = "make the lock anew with magpkg lock"
+            raise MagpkgError(f"{where}.base[{index}]: {shown(name)} is not in the lock", hint)
     return Lock(
         architecture=read_text(fields.get("architecture", "amd64"), f"{where}.architecture"),
         suites=tuple(_read_suite(item, f"{where}.suites[{index}]") for index, item in enumerate(suites)),
         names=_read_texts(fields.get("names", []), f"{where}.names"),
         recommends=read_bool(fields.get("recommends", False), f"{where}.recommends"),
         pins=pins,
+        base=base,
     )
 
 
@@ -110,6 +124,7 @@ def lock_text(lock: Lock) -> str:
         ],
         **({"recommends": True} if lock.recommends else {}),
         "names": sorted(lock.names),
+        "base": sorted(lock.base),
         "packages": {
             name: {
                 "version": pin.version,

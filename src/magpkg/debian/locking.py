@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from magpkg.debian.base import base_of
 from magpkg.debian.index import PackagesIndex, Universe
 from magpkg.debian.lockfile import LOCK_NAME, Lock, LockedSuite, Pin, lock_text, read_lock
-from magpkg.debian.lockset import FIXUP_TOOLS, base_names, companions
+from magpkg.debian.lockset import FIXUP_TOOLS, companions
 from magpkg.debian.release import Release
 from magpkg.debian.resolve import resolve
 from magpkg.debian.suite import Suites, Trust
@@ -77,12 +78,12 @@ def wanted_names(
 ) -> set[str]:
     """The names that the manifest of a plain `value` wants of the lock at `path`, with any of `offered` to be had.
 
-    The base, which every lock has, is not among them.
+    The base, which every lock has, is not among them but where it is named.
     """
     stand_in = WantedNames(path, offered)
     graph = PackageGraph(stand_in.referred)
     read_manifest(value(graph, stand_in), graph, stand_in)
-    return stand_in.names - set(base_names())
+    return stand_in.names
 
 
 def nothing_to_lock(label: str, path: str) -> MagpkgError:
@@ -97,7 +98,8 @@ def make_lock(market: Market, names: Iterable[str], held: Mapping[str, Pin], *, 
     Every lock also has the base, which makes a root usable, and the package that fix-ups are built with.
     """
     wanted = tuple(sorted(set(names)))
-    pins = resolve(market.universe, {*wanted, *base_names(), FIXUP_TOOLS}, held, companions(), recommends=recommends)
-    made = Lock(market.universe.architecture, market.suites, wanted, recommends, pins)
+    base = base_of(market.universe)
+    pins = resolve(market.universe, {*wanted, *base, FIXUP_TOOLS}, held, companions(), recommends=recommends)
+    made = Lock(market.universe.architecture, market.suites, wanted, recommends, pins, base)
     # What an index says is believed only as far as a lock may say it: names, pool paths, checksums.
     return read_lock(lock_text(made), "suite")

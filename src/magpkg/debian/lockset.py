@@ -7,6 +7,7 @@ would miss is done by fix-ups, small scripts that ship with magpkg, each named a
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 from magpkg import __file__ as package_file
@@ -32,13 +33,6 @@ FIXUP_TOOLS = "busybox-static"
 """The one package that fix-ups are built with: static, so that it works in a root that holds nothing else."""
 
 _PACKAGES_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(package_file)), "data", "magpkg", "packages")
-_BASE_FILE = f"{_PACKAGES_DIRECTORY}/base.json"
-
-
-def base_names() -> tuple[str, ...]:
-    """The Debian packages that make a root usable: what a set's `base` consists of. Every lock has them."""
-    with open(_BASE_FILE, encoding="utf-8") as file:
-        return tuple(json.load(file))
 
 
 def companions() -> dict[str, tuple[str, ...]]:
@@ -49,14 +43,21 @@ def companions() -> dict[str, tuple[str, ...]]:
 
 def note_data(sources: Sources) -> None:
     """Take down the files that ship with magpkg and that every set's packages depend on."""
-    sources.note(_BASE_FILE)
     for directory in (FIXUP_DIRECTORY, f"{FIXUP_DIRECTORY}/inside"):
         for name in ("", *os.listdir(directory)):
             sources.note(os.path.join(directory, name))
 
 
-def lockset_packages(text: str, where: str = "lock") -> dict[str, Package]:
-    """The packages of a lock file's text, by Debian name.
+@dataclass(frozen=True, slots=True)
+class LockSet:
+    """The packages of a lock by Debian name, and the names of its base: what makes a root usable."""
+
+    packages: Mapping[str, Package]
+    base: tuple[str, ...]
+
+
+def lockset(text: str, where: str = "lock") -> LockSet:
+    """The packages of a lock file's text.
 
     Packages that depend on one another in a circle become one package, which each of their names stands for. Raises
     MagpkgError naming the place in the lock for whatever is wrong with it.
@@ -66,7 +67,7 @@ def lockset_packages(text: str, where: str = "lock") -> dict[str, Package]:
     made: dict[str, Package] = {}
     fixups = _Fixups(lock)
     # The base first, since some fix-ups are made in it.
-    for circle in _circles(pins, [*(name for name in base_names() if name in pins), *sorted(pins)]):
+    for circle in _circles(pins, [*lock.base, *sorted(pins)]):
         members = sorted(circle)
         inside = set(members)
         depends = {name for member in members for name in pins[member].depends if name not in inside}
@@ -79,7 +80,7 @@ def lockset_packages(text: str, where: str = "lock") -> dict[str, Package]:
             made[name] = package
         for name in members:
             made[name] = fixups.completed(name, made[name], made)
-    return made
+    return LockSet(made, lock.base)
 
 
 class LockBeside:
@@ -91,22 +92,23 @@ class LockBeside:
 
     def package(self, name: str, where: str) -> Package:
         """The package of this name; MagpkgError, naming `where`, tells to run magpkg lock where the lock lacks it."""
-        if name not in self._packages:
-            raise not_locked(name, self._packages, where)
-        return self._packages[name]
+        packages = self._set.packages
+        if name not in packages:
+            raise not_locked(name, packages, where)
+        return packages[name]
 
     def base(self) -> tuple[Package, ...]:
         """The packages that every set with names from the lock stands on."""
-        return tuple(self.package(name, self.path) for name in base_names())
+        return tuple(self.package(name, self.path) for name in self._set.base)
 
     @cached_property
-    def _packages(self) -> dict[str, Package]:
+    def _set(self) -> LockSet:
         if self._sources.find([self.path]) is None:
             hint = "run magpkg lock, which makes it, and commit it"
             message = f"{self.path}: there is no such file, and packages that are named by strings are looked up in it"
             raise MagpkgError(message, hint)
         note_data(self._sources)
-        return lockset_packages(self._sources.read_text(self.path), self.path)
+        return lockset(self._sources.read_text(self.path), self.path)
 
 
 class _Fixups:
@@ -132,7 +134,7 @@ class _Fixups:
         if name == MERGED_USR:
             return package
         if name in self._inside_scripts:
-            base = [made[member] for member in base_names() if member in made]
+            base = [made[member] for member in self._lock.base if member in made]
             fixup = make_package(f"{name}{FIXUP_ENDING}", self._inside_scripts[name], (), (), (package, *base))
             return make_package(name, UNTAR, (), (package, fixup))
         pin = self._pins[name]

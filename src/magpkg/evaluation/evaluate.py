@@ -171,17 +171,18 @@ class _Evaluation:
         self._entered[self._names.pop()] -= 1
         return self.graph.register(package)
 
-    def _lockset(self, text: str) -> dict[str, dict[str, str]]:
-        from magpkg.debian.lockset import lockset_packages, note_data
+    def _lockset(self, text: str) -> dict[str, object]:
+        from magpkg.debian.lockset import lockset, note_data
 
         if self.stand_in is not None and text == self.stand_in.text:
             offered = self.stand_in.lockset()
             self._locked.update(offered)
-            return {name: {REFERENCE_FIELD: key} for name, key in offered.items()}
+            return {"packages": {name: {REFERENCE_FIELD: key} for name, key in offered.items()}, "base": []}
         note_data(self.sources)
-        packages = lockset_packages(text)
-        self._locked.update(packages)
-        return {name: {REFERENCE_FIELD: self.graph.register(package)} for name, package in packages.items()}
+        locked = lockset(text)
+        self._locked.update(locked.packages)
+        references = {name: {REFERENCE_FIELD: self.graph.register(item)} for name, item in locked.packages.items()}
+        return {"packages": references, "base": list(locked.base)}
 
     def _import(self, directory: str, relative: str) -> tuple[str, bytes]:
         if relative.startswith(SHIPPED):

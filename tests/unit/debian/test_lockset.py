@@ -1,11 +1,12 @@
 """Lock sets become packages: circles, fix-ups, errors."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from magpkg.debian.lockset import FIXUP_DIRECTORY, lockset_packages
+from magpkg.debian.lockset import FIXUP_DIRECTORY, lockset
 from magpkg.errors import MagpkgError
 from magpkg.manifest.package import Package, runtime_closure
 
@@ -29,9 +30,9 @@ def lock(**depends: tuple[str, ...]) -> dict[str, Any]:
     return {"version": 1, "packages": packages}
 
 
-def made(**depends: tuple[str, ...]) -> dict[str, Package]:
+def made(**depends: tuple[str, ...]) -> Mapping[str, Package]:
     """The packages of such a lock."""
-    return lockset_packages(json.dumps(lock(**depends)))
+    return lockset(json.dumps(lock(**depends))).packages
 
 
 def names(packages: tuple[Package, ...]) -> list[str]:
@@ -141,10 +142,18 @@ BAD: list[tuple[object, str]] = [
 @pytest.mark.parametrize(("value", "message"), BAD)
 def test_bad_lock(value: object, message: str) -> None:
     with pytest.raises(MagpkgError) as caught:
-        lockset_packages(json.dumps(value))
+        lockset(json.dumps(value))
     assert caught.value.message.startswith(message)
 
 
 def test_a_lock_that_is_no_json() -> None:
     with pytest.raises(MagpkgError, match=r"^lock: is not JSON: "):
-        lockset_packages("{")
+        lockset("{")
+
+
+def test_a_lock_says_what_its_base_is() -> None:
+    assert lockset(json.dumps(lock(bash=(), tool=()) | {"base": ["tool"]})).base == ("tool",)
+    # Locks that were made before they said so keep the base that all had.
+    assert lockset(json.dumps(lock(bash=(), tool=(), tar=(), ncurses_base=()))).base == ("bash", "tar")
+    with pytest.raises(MagpkgError, match=r"lock.base\[0\]: \"tool\" is not in the lock"):
+        lockset(json.dumps(lock(bash=()) | {"base": ["tool"]}))

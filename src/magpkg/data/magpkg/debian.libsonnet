@@ -5,8 +5,10 @@
   //   { packages: packages.base + [packages.git] }
   // A lock is data, not a program: it is read outside Jsonnet, however many packages it pins. While `magpkg lock` finds
   // out what a manifest wants, the object has every package of the suite.
-  lockset(text):: std.native('magpkg.lockset')(text) {
-    // What people expect to find on any machine: a shell, the everyday commands, /etc/protocols, the CA bundle.
-    base:: [self[name] for name in import 'magpkg/packages/base.json'],
-  },
+  lockset(text)::
+    local locked = std.native('magpkg.lockset')(text);
+    locked.packages {
+      // What people expect to find on any machine: a shell, the everyday commands, terminals, time zones, the CA bundle.
+      base:: [locked.packages[name] for name in locked.base],
+    },
 }
