@@ -12,11 +12,28 @@ from magpkg.manifest.fsentry import FsEntry
 from magpkg.manifest.package import Package, runtime_closure
 from magpkg.store.tree import Tree
 
-# Where people mount things. Present in every rootfs, so that the common mounts need no opening up of directories.
+# Where people and `sandbox` mount things. Present in every rootfs, so that the usual mounts need no opening up of
+# directories.
 SKELETON_DIRECTORIES = (
-    "dev", "etc", "home", "media", "mnt", "opt", "proc", "root", "run", "srv", "sys", "tmp", "var/tmp",
+    "dev", "etc", "home", "media", "mnt", "opt", "proc", "root", "run", "srv", "sys", "tmp", "usr/share/zoneinfo",
+    "var/tmp",
 )  # fmt: skip
-SKELETON_FILES = ("etc/group", "etc/hosts", "etc/passwd", "etc/resolv.conf")
+# tzfile(5), version 2: UTC and no change of it, ever.
+_UTC = b"TZif2" + bytes(34) + b"\x01" + bytes(3) + b"\x04" + bytes(6) + b"UTC\0"
+SKELETON_FILES = {
+    "etc/group": b"",
+    "etc/hosts": b"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n",
+    "etc/localtime": _UTC + _UTC + b"\nUTC0\n",
+    "etc/machine-id": b"",
+    # nsswitch.conf(5), as libc-bin has it but for its databases in another format.
+    "etc/nsswitch.conf": (
+        b"passwd: files\ngroup: files\nshadow: files\ngshadow: files\n\nhosts: files dns\nnetworks: files\n\n"
+        b"protocols: files\nservices: files\nethers: files\nrpc: files\n"
+    ),
+    "etc/passwd": b"",
+    "etc/resolv.conf": b"",
+}
+"""What a rootfs has to say where no package does. The empty ones are but mount points."""
 
 
 class Writer(Protocol):
@@ -147,9 +164,9 @@ def complete(tree: Writer, fs_entries: Sequence[FsEntry]) -> None:
     for path in SKELETON_DIRECTORIES:
         if not tree.exists(path):
             tree.make_directory(path)
-    for path in SKELETON_FILES:
+    for path, content in SKELETON_FILES.items():
         if not tree.exists(path):
-            tree.write_file(path, 0o644, ())
+            tree.write_file(path, 0o644, (content,))
 
 
 def _write_entry(tree: Writer, entry: FsEntry) -> None:

@@ -1,8 +1,11 @@
 """Merging package trees into a rootfs."""
 
+import datetime
+import json
 import os
 import pathlib
 import stat
+import zoneinfo
 
 import pytest
 
@@ -11,6 +14,7 @@ from magpkg.making.rootfs import SKELETON_DIRECTORIES, SKELETON_FILES, Member, a
 from magpkg.manifest.fsentry import read_fs_entries
 from magpkg.manifest.manifest import LAYOUT_VERSION
 from magpkg.manifest.package import Package
+from tests.support.archives import sha256
 from tests.support.manifests import package
 
 
@@ -118,10 +122,18 @@ def test_the_mount_points_are_there_and_replace_nothing(trees: Trees) -> None:
 
 
 def test_the_skeleton_changes_only_with_the_layout_version() -> None:
-    directories = "dev etc home media mnt opt proc root run srv sys tmp var/tmp"
-    assert LAYOUT_VERSION == "1"
+    directories = "dev etc home media mnt opt proc root run srv sys tmp usr/share/zoneinfo var/tmp"
+    text = json.dumps({name: content.decode("latin-1") for name, content in SKELETON_FILES.items()})
+    assert LAYOUT_VERSION == "2"
     assert tuple(directories.split()) == SKELETON_DIRECTORIES
-    assert SKELETON_FILES == ("etc/group", "etc/hosts", "etc/passwd", "etc/resolv.conf")
+    assert sha256(text.encode()) == "9849c6280695686f07c9015538ba8fc85523d4e9f9208462f31cb5bcb77f1d93"
+
+
+def test_the_time_zone_of_a_rootfs_is_utc(trees: Trees) -> None:
+    root, _ = trees.assembled()
+    with open(root / "etc/localtime", "rb") as file:
+        zone = zoneinfo.ZoneInfo.from_file(file)
+    assert datetime.datetime(2030, 7, 1, tzinfo=zone).strftime("%Z %z") == "UTC +0000"
 
 
 def test_fs_entries_are_written_over_packages_and_not_into_their_trees(trees: Trees) -> None:
