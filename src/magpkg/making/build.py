@@ -14,6 +14,7 @@ from magpkg.making.rootfs import Member, assemble
 from magpkg.manifest.mount import Mount
 from magpkg.manifest.package import UNTAR, Package, runtime_closure
 from magpkg.sandbox import sandbox
+from magpkg.sandbox.privileges import WITHOUT_NAMESPACE, proc_covers
 from magpkg.sandbox.view import EXECUTABLE, View
 from magpkg.store import listing
 from magpkg.store.store import Store
@@ -25,7 +26,7 @@ SOURCE_DATE_EPOCH = 315532800
 LOG_LINES_SHOWN = 30
 
 # Everything bwrap can unshare, so no network; the build ends with whoever started it; no access to the terminal.
-_ISOLATION = ("--unshare-all", "--die-with-parent", "--new-session")
+_ISOLATION = ("--unshare-all", "--die-with-parent", "--new-session", *WITHOUT_NAMESPACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Builder:
         }
         # Without a shebang line the script is a shell's, and ends at the first command that fails.
         words = ["/script"] if package.build.startswith("#!") else [shell, "-e", "/script"]
-        drawn = sandbox.draw(view, root, files, environment, "/build", _ISOLATION)
+        drawn = sandbox.draw(view, root, files, environment, "/build", _ISOLATION, proc_covers())
         return [self.bwrap, *drawn.arguments(), "--", *words]
 
     def _mounts(self, package: Package, work: str, script: str) -> list[Mount]:

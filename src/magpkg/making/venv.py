@@ -14,6 +14,7 @@ from magpkg.manifest.manifest import Manifest, venv_hash
 from magpkg.manifest.mount import VARIABLES, Mount, expand_mounts
 from magpkg.manifest.package import Package
 from magpkg.sandbox import sandbox
+from magpkg.sandbox.privileges import proc_covers, root_options
 from magpkg.sandbox.view import NOT_EXECUTABLE, Files, View
 from magpkg.store.store import Store
 
@@ -135,8 +136,8 @@ def draw(
         directory = sandbox.starting_directory(view, host.directory, environment.get("HOME"))
     else:
         directory = sandbox.chosen_directory(view, start)
-    isolation = [f"--unshare-{name}" for name in manifest.unshare]
-    return sandbox.draw(view, rootfs, files, environment, directory, isolation), view
+    isolation = [*root_options(host.bwrap), *(f"--unshare-{name}" for name in manifest.unshare)]
+    return sandbox.draw(view, rootfs, files, environment, directory, isolation, proc_covers()), view
 
 
 def find_shell(view: View, drawn: sandbox.Sandbox) -> str:

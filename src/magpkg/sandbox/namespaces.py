@@ -9,80 +9,42 @@ import re
 import shlex
 import stat
 import subprocess
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
+from magpkg.sandbox.kernel import Kernel
+from magpkg.sandbox.privileges import DROPPED, WITHOUT_NAMESPACE, root_options
+from magpkg.sandbox.trial import run, tried
 from magpkg.store.finding import Finding, require
 
 OLDEST = (0, 8)
 """The oldest bwrap that is enough, Debian 12's."""
 
-_SECONDS = 30
-_PLAIN = ("--cap-drop", "CAP_SYS_ADMIN", "--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev")
+_PLAIN = (*DROPPED, "--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev")
 _PROC = ("--unshare-pid", *_PLAIN, "--proc", "/proc")
 _BUILD = ("--unshare-all", *_PLAIN)
+_RESTRICTED = "kernel.apparmor_restrict_unprivileged_userns"
 _DENIED = ("Operation not permitted", "Permission denied", "No permissions")
-
-
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """What the host tells of its rules; `root` is where its files are looked for."""
-
-    root: str = ""
-
-    def setting(self, name: str) -> str:
-        """The value of a sysctl(8) setting; empty where the kernel has no such one."""
-        return self._read(f"/proc/sys/{name.replace('.', '/')}").strip()
-
-    @property
-    def container(self) -> str:
-        """What runs the container that this is, by the marks that it leaves; empty where there are none."""
-        marks = {
-            "podman": "/run/.containerenv",
-            "docker": "/.dockerenv",
-            "kubernetes": "/var/run/secrets/kubernetes.io",
-        }
-        return next((name for name, mark in marks.items() if os.path.exists(self.root + mark)), "")
-
-    @property
-    def filtered(self) -> bool:
-        """Whether a seccomp filter is on this process, proc_pid_status(5)."""
-        return re.search(r"^Seccomp:\s*2$", self._read("/proc/self/status"), re.MULTILINE) is not None
-
-    @property
-    def profile(self) -> str:
-        """The AppArmor profile of this process; empty where it has none."""
-        return self._read("/proc/self/attr/current").strip("\0\n").removesuffix(" (enforce)").replace("unconfined", "")
-
-    @property
-    def mount_points(self) -> list[str]:
-        """Where something is mounted, proc_pid_mountinfo(5)."""
-        return [line.split()[4] for line in self._read("/proc/self/mountinfo").splitlines()]
-
-    def _read(self, path: str) -> str:
-        try:
-            with open(self.root + path, encoding="utf-8", errors="replace") as file:
-                return file.read()
-        except OSError:
-            return ""
 
 
 def namespaces(bwrap: str, kernel: Kernel | None = None) -> Iterator[Finding]:
     """What this bwrap can do on this host: its version, a sandbox as a venv's, a new /proc, a sandbox as a build's."""
     kernel = kernel or Kernel()
     yield _version(bwrap)
-    said = _tried(bwrap, _PLAIN)
+    options = root_options(bwrap)
+    said = tried(bwrap, (*options, *_PLAIN))
     yield _sandbox(bwrap, said, kernel)
     if said is not None:
         return  # the others fail for the same reason
-    said = _tried(bwrap, _PROC)
+    if os.geteuid() == 0:
+        yield _root(bwrap, options, kernel)
+    said = tried(bwrap, (*options, *_PROC))
     if said is None:
         yield Finding("proc", True, "a new /proc can be mounted")
     else:
         yield _proc(bwrap, said, kernel)
         return
-    said = _tried(bwrap, _BUILD)
+    said = tried(bwrap, _BUILD)
     if said is None:
         yield Finding("build", True, "a build can have all namespaces of its own")
     else:
@@ -104,7 +66,7 @@ def check(bwrap: str, *, builds: bool) -> Finding:
 
 def _version(bwrap: str) -> Finding:
     try:
-        done = _run([bwrap, "--version"])
+        done = run([bwrap, "--version"])
     except (OSError, subprocess.SubprocessError) as error:
         return Finding("bwrap", False, f"{bwrap}: cannot be run: {error}", "install bubblewrap anew")
     match = re.search(r"(\d+)\.(\d+)", done.stdout)
@@ -128,6 +90,16 @@ def _sandbox(bwrap: str, said: str | None, kernel: Kernel) -> Finding:
     if said is None:
         return Finding("sandbox", True, "bwrap can make a sandbox")
     return _refused("sandbox", "bwrap cannot make a sandbox", bwrap, said, kernel)
+
+
+def _root(bwrap: str, options: Sequence[str], kernel: Kernel) -> Finding:
+    """How far root in a sandbox is from root outside; not a failure, since the sandbox holds all that it did before."""
+    if options != WITHOUT_NAMESPACE:
+        return Finding("root", True, "root has a user namespace of its own in a sandbox")
+    said = tried(bwrap, ("--unshare-user", *_PLAIN)) or ""
+    refused = _refused("root", "", bwrap, said, kernel)
+    message = "root in a sandbox has no user namespace, only fewer capabilities, and that keeps less from it"
+    return Finding("root", True, f"{message}{refused.message}", refused.fix or "run magpkg as an ordinary user")
 
 
 def _proc(bwrap: str, said: str, kernel: Kernel) -> Finding:
@@ -164,12 +136,11 @@ def _refused(name: str, what: str, bwrap: str, said: str, kernel: Kernel) -> Fin
         reason, fix = "kernel.unprivileged_userns_clone is 0", _sysctl("kernel.unprivileged_userns_clone", "1")
     elif _is_chroot(said, kernel):
         reason, fix = "this is a chroot, in which the kernel makes no user namespaces", "start magpkg outside it"
-    elif denied and _tried(bwrap, ("--unshare-user", *_PLAIN)) is None:
-        reason = "this is root without CAP_SYS_ADMIN"
-        fix = "run magpkg as an ordinary user, who gets a user namespace; in a container: --user 1000"
-    elif denied and (kernel.container or kernel.filtered):
+    elif denied and kernel.container:
         reason, fix = _contained(kernel)
-    elif denied and kernel.setting("kernel.apparmor_restrict_unprivileged_userns") == "1":
+    elif denied and kernel.filtered and ("new namespace" in said or kernel.setting(_RESTRICTED) != "1"):
+        reason, fix = _filtered(kernel.environment)
+    elif denied and kernel.setting(_RESTRICTED) == "1":
         reason, fix = "AppArmor keeps user namespaces from it", _profile(bwrap)
     elif "not support" in said or "Invalid argument" in said:
         reason, fix = "the kernel has no user namespaces", "use a kernel with CONFIG_USER_NS"
@@ -198,6 +169,23 @@ def _contained(kernel: Kernel) -> tuple[str, str]:
     return reason, f"start the container with: {words}{narrower if kernel.filtered else ''}"
 
 
+def _filtered(environment: Mapping[str, str]) -> tuple[str, str]:
+    """Who put a filter on this process, where no container did, by what is known to do so and to leave a variable."""
+    outside = "start magpkg outside it"
+    if flatpak := environment.get("FLATPAK_ID"):
+        return f"the seccomp filter of the Flatpak {flatpak} refuses it", f"{outside}: flatpak-spawn --host magpkg ..."
+    if snap := environment.get("SNAP"):
+        return f"the seccomp filter of the snap {os.path.basename(os.path.dirname(snap))} refuses it", outside
+    if environment.get("container") == "firejail":
+        return "firejail's seccomp filter refuses it", outside
+    if environment.get("INVOCATION_ID"):
+        unit = (
+            "in the unit, RestrictNamespaces=no, and in SystemCallFilter=: @mount, clone, clone3, unshare, sethostname"
+        )
+        return "a seccomp filter refuses it, perhaps that of the systemd unit (INVOCATION_ID is set)", unit
+    return "a seccomp filter refuses it, which what started this has set", outside
+
+
 def _profile(bwrap: str) -> str:
     """The command that lets AppArmor allow user namespaces to this one program; profiles name real paths."""
     profile = f'profile magpkg-bwrap "{os.path.realpath(bwrap)}" flags=(unconfined) {{ userns, }}'
@@ -217,21 +205,6 @@ def _no_setuid(name: str, bwrap: str) -> Finding:
 def _is_setuid(path: str) -> bool:
     status = os.stat(path)
     return bool(status.st_mode & stat.S_ISUID) and status.st_uid == 0
-
-
-def _tried(bwrap: str, options: Sequence[str]) -> str | None:
-    """What bwrap says where it cannot start a program, itself, in such a sandbox; None where it can."""
-    try:
-        done = _run([bwrap, *options, "--", os.path.realpath(bwrap), "--version"])
-    except (OSError, subprocess.SubprocessError) as error:
-        return str(error)
-    return None if done.returncode == 0 else done.stderr
-
-
-def _run(words: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(  # noqa: S603 - bwrap is what is tried
-        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, env={}, timeout=_SECONDS, check=False
-    )
 
 
 def _last(said: str) -> str:

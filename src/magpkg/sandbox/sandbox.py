@@ -14,6 +14,7 @@ from magpkg.errors import MagpkgError
 from magpkg.launch.environment import bwrap_arguments
 from magpkg.launch.hostfiles import DIRECTORY, FILE, MISSING, SYMLINK, UNKNOWN
 from magpkg.manifest.mount import DEFAULT_MOUNTS, Mount, merge_mounts
+from magpkg.sandbox.privileges import DROPPED
 from magpkg.sandbox.view import Files, View
 
 ARGUMENTS_MAX = 9000
@@ -22,8 +23,6 @@ ARGUMENTS_MAX = 9000
 OWN_WORDS = 5
 """The words of bwrap's command line between its name and the command, see launch: they count too."""
 
-# Root in a sandbox without a user namespace keeps its capabilities; without this one it cannot make the root writable.
-_HARDENING = ("--cap-drop", "CAP_SYS_ADMIN")
 _DEV_LINKS = ("core", "fd", "stderr", "stdin", "stdout")
 _SHOWN_VALUES = ("PATH", "LD_LIBRARY_PATH", "HOME", "TERM", "PWD")
 
@@ -122,13 +121,26 @@ def _source_kind(mount: Mount, files: Files) -> str:
 
 
 def draw(
-    view: View, rootfs: str, files: Files, environment: Mapping[str, str], directory: str, isolation: Sequence[str] = ()
+    view: View,
+    rootfs: str,
+    files: Files,
+    environment: Mapping[str, str],
+    directory: str,
+    isolation: Sequence[str] = (),
+    covered: Sequence[str] = (),
 ) -> Sandbox:
-    """The sandbox for a view; `isolation` are further bwrap options, such as --unshare-net, that come first."""
-    options = [*isolation, *_HARDENING, "--tmpfs", "/"]
+    """The sandbox for a view; `isolation` are further bwrap options, such as --unshare-net, that come first.
+
+    What is `covered`, by its name in a proc file system, is read-only in each proc mount.
+    """
+    options = [*isolation, *DROPPED, "--tmpfs", "/"]
     options += _root_options(view, rootfs, files)
     for mount in view.mounts:
         options += [f"--{mount.type}", *([mount.source] if mount.is_bind else []), mount.target]
+        if mount.type == "proc":
+            options += [
+                word for name in covered for word in ("--ro-bind-try", f"/proc/{name}", f"{mount.target}/{name}")
+            ]
     options += ["--remount-ro", "/"]
     sandbox = Sandbox(tuple(options), dict(environment), directory)
     if len(sandbox.arguments()) + OWN_WORDS > ARGUMENTS_MAX:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pytest
 
 from magpkg.errors import MagpkgError
-from magpkg.sandbox.namespaces import Kernel, check, namespaces
+from magpkg.sandbox.kernel import Kernel
+from magpkg.sandbox.namespaces import check, namespaces
 
 MOUNTINFO = "22 1 254:0 / / rw - ext4 /dev/vda rw\n23 22 0:21 / /proc rw - proc proc rw\n"
 UBUNTU = {"proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1\n"}
@@ -17,13 +18,13 @@ UID_MAP = "bwrap: setting up uid map: Permission denied"
 PROC = "bwrap: Can't mount proc on /newroot/proc: Operation not permitted"
 
 
-def kernel(root: pathlib.Path, files: Mapping[str, str]) -> Kernel:
+def kernel(root: pathlib.Path, files: Mapping[str, str], environment: Mapping[str, str] | None = None) -> Kernel:
     """A host with these files."""
     for name, text in ({"proc/self/mountinfo": MOUNTINFO} | dict(files)).items():
         path = root / "host" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return Kernel(f"{root}/host")
+    return Kernel(f"{root}/host", dict(environment or {}))
 
 
 def bwrap(root: pathlib.Path, said: str, where: str = "*") -> str:
@@ -81,6 +82,15 @@ CASES = [
         ["securityContext.seccompProfile.type: Unconfined"],
     ),
     (
+        FILTERED,
+        NO_PERMISSION,
+        "a seccomp filter refuses it, which what started this has set",
+        ["start magpkg outside it"],
+    ),
+    # A filter of a unit need not be about namespaces.
+    ({**FILTERED, **UBUNTU}, UID_MAP, "AppArmor keeps user namespaces from it", ["profile magpkg-bwrap"]),
+    ({**FILTERED, **UBUNTU}, NO_PERMISSION, "a seccomp filter refuses it", ["outside"]),
+    (
         {},
         "bwrap: Creating new namespace failed, likely because the kernel does not support user namespaces",
         "the kernel has no user namespaces",
@@ -104,6 +114,31 @@ def test_reason_and_fix(
         assert wide not in (sandbox.fix or "")
 
 
+@pytest.mark.parametrize(
+    ("environment", "reason", "fix"),
+    [
+        ({"FLATPAK_ID": "org.example.Terminal"}, "the Flatpak org.example.Terminal refuses it", "flatpak-spawn --host"),
+        ({"SNAP": "/snap/code/172"}, "the snap code refuses it", "outside"),
+        ({"container": "firejail"}, "firejail's seccomp filter refuses it", "outside"),
+        ({"INVOCATION_ID": "1f"}, "the systemd unit (INVOCATION_ID is set)", "RestrictNamespaces=no"),
+    ],
+)
+def test_who_set_a_filter(tmp_path: pathlib.Path, environment: Mapping[str, str], reason: str, fix: str) -> None:
+    _, sandbox = namespaces(bwrap(tmp_path, NO_PERMISSION), kernel(tmp_path, FILTERED, environment))
+    assert reason in sandbox.message
+    assert fix in (sandbox.fix or "")
+    assert "container" not in sandbox.message + (sandbox.fix or "")
+
+
+def test_the_filter_of_a_venv_is_no_reason(tmp_path: pathlib.Path) -> None:
+    files = {"proc/self/status": "Seccomp:\t2\nSeccomp_filters:\t1\n"}
+    _, sandbox = namespaces(bwrap(tmp_path, NO_PERMISSION), kernel(tmp_path, files, {"MAGPKG_VENV": "x"}))
+    assert "filter" not in sandbox.message
+    files = {"proc/self/status": "Seccomp:\t2\nSeccomp_filters:\t2\n"}
+    _, sandbox = namespaces(bwrap(tmp_path, NO_PERMISSION), kernel(tmp_path, files, {"MAGPKG_VENV": "x"}))
+    assert "filter" in sandbox.message
+
+
 def test_what_nobody_knows_is_told_in_bwraps_own_words(tmp_path: pathlib.Path) -> None:
     _, sandbox = namespaces(bwrap(tmp_path, "bwrap: something new"), kernel(tmp_path, {}))
     assert (sandbox.message, sandbox.fix) == ("bwrap cannot make a sandbox: bwrap: something new", None)
@@ -120,7 +155,7 @@ def test_what_nobody_knows_is_told_in_bwraps_own_words(tmp_path: pathlib.Path) -
 )
 def test_a_proc_that_is_hidden_in_part(tmp_path: pathlib.Path, mark: str, fix: str) -> None:
     host = kernel(tmp_path, {mark: "", "proc/self/mountinfo": f"{MOUNTINFO}24 23 0:5 / /proc/keys rw - tmpfs t rw\n"})
-    _, sandbox, proc = namespaces(bwrap(tmp_path, PROC, "*--unshare-pid*"), host)
+    _, sandbox, *_, proc = namespaces(bwrap(tmp_path, PROC, "*--unshare-pid*"), host)
     assert sandbox.passed
     assert not proc.passed
     assert "/proc/keys" in proc.message
