@@ -127,19 +127,13 @@ def refuses(outcome: Outcome, *words: str) -> bool:
 
 def test_an_unsigned_release_is_refused_unless_no_verify(repository: Repository) -> None:
     repository.write(keys=[])
-    assert refuses(repository.lock("tool"), "signature does not hold")
+    assert refuses(repository.lock("tool"), "is not signed")
     assert repository.magpkg.run("lock", "--no-verify", "tool").status == 0
     assert refuses(repository.lock("--no-verify", "tool"), "contradict")
 
 
 def test_one_known_signature_of_two_is_enough(repository: Repository, tmp_path: Path) -> None:
     repository.write(keys=[Key(str(tmp_path / "other.pgp")), repository.key])
-    repository.lock("tool").checked()
-
-
-def test_only_what_was_signed_counts(repository: Repository) -> None:
-    signed = repository.get(INRELEASE)
-    repository.put(INRELEASE, b"Suite: evil\n\n" + signed + b"\nValid-Until: Sat, 18 Jul 2020 10:16:37 UTC\n")
     repository.lock("tool").checked()
 
 

@@ -42,11 +42,12 @@ def signed_by_both(text: bytes, one: Key, other: Key) -> bytes:
     begin = b"-----BEGIN PGP SIGNATURE-----"
     head, _, first = one.signed(text).partition(begin)
     _, _, second = other.signed(text).partition(begin)
-    packets = b"".join(_packets(armoured) for armoured in (first, second))
+    packets = b"".join(signature_packets(armoured) for armoured in (first, second))
     return head + pysequoia.armor(packets, ArmorKind.Signature).encode()
 
 
-def _packets(armoured: bytes) -> bytes:
+def signature_packets(armoured: bytes) -> bytes:
+    """The signatures in an armoured block, without its armour."""
     lines = armoured.partition(b"\n\n")[2].partition(b"-----END")[0].split()
     return base64.b64decode(b"".join(line for line in lines if not line.startswith(b"=")))
 

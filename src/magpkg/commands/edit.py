@@ -12,7 +12,7 @@ from magpkg.commands import completion, options
 from magpkg.commands.terminal import say, show_lock, speaker
 from magpkg.debian.lockfile import LOCK_NAME, Lock, check_debian_name, load_lock, lock_text
 from magpkg.debian.locking import make_lock, nothing_to_lock, scope, visit, wanted_names
-from magpkg.debian.suite import Trust, forget_replaced
+from magpkg.debian.suite import Trust
 from magpkg.debian.textfile import Draft, draft
 from magpkg.errors import MagpkgError
 from magpkg.evaluation.evaluate import is_plain
@@ -119,12 +119,12 @@ def _locked(path: str, value: object, trust: Trust, *, offline: bool, quiet: boo
     old = load_lock(lock_path)
     store = options.store(os.environ)
     suites = options.suites(store, speaker(quiet=quiet), offline=offline)
-    market = visit(suites, scope((), (), None, old), trust)
+    market = visit(suites, scope((), (), None, old), trust, old)
     wanted = wanted_names(lock_path, market.universe.names, lambda *_: value)
     if not wanted:
         raise nothing_to_lock(path, lock_path)
     new = make_lock(market, wanted, old.pins if old else {}, recommends=old is not None and old.recommends)
-    forget_replaced(store)
+    suites.forget_replaced()
     return lock_path, old, new
 
 

@@ -57,7 +57,8 @@ def info(
     from magpkg.debian.synonyms import meant
 
     suites = options.suites(options.store(os.environ), speaker(quiet=quiet), offline=offline)
-    indices = list(shelves(suites, scoped(load_lock(LOCK_NAME)), trust))
+    lock = load_lock(LOCK_NAME)
+    indices = list(shelves(suites, scoped(lock), trust, lock))
     found = [(suite, fields) for suite, index in indices for fields in index.fields(name)]
     if not found:
         likely = meant(name, (other for _, index in indices for other in index.offsets))

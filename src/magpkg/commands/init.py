@@ -52,7 +52,7 @@ def init(
     lock = None
     if not no_lock:
         suites = options.suites(options.store(os.environ), speaker(quiet=quiet), offline=offline)
-        market = visit(suites, scoped(None), trust())
+        market = visit(suites, scoped(None), trust(), None)
         needs = _on_offer(needs, market, quiet=quiet)
         wanted = [name for need in needs for name in need.packages]
         lock = make_lock(market, wanted, {}, recommends=False)

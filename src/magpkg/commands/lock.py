@@ -10,7 +10,7 @@ from magpkg.commands import completion, options
 from magpkg.commands.terminal import show_lock, speaker
 from magpkg.debian.lockfile import LOCK_NAME, Lock, Pin, load_lock, lock_text, not_locked, save_lock
 from magpkg.debian.locking import Scope, make_lock, nothing_to_lock, revisit, scope, visit, wanted_names
-from magpkg.debian.suite import Suites, Trust, forget_replaced
+from magpkg.debian.suite import Suites, Trust
 from magpkg.errors import MagpkgError
 from magpkg.evaluation.evaluate import Inputs, evaluate
 from magpkg.manifest.sources import MANIFEST_NAMES, Sources, find_manifest
@@ -63,7 +63,7 @@ def lock(
     if check:
         _check(path, old, lambda lock: source.wanted(path, lambda: _on_offer(suites, lock)))
         return
-    market = visit(suites, where, trusted)
+    market = visit(suites, where, trusted, old)
     wanted = source.wanted(path, lambda: market.universe.names() | set(old.pins if old else ()))
     if not wanted and old is not None and upgrade:
         wanted = set(old.names)
@@ -74,7 +74,7 @@ def lock(
     new = make_lock(market, wanted, _held(old, names, upgrade=upgrade), recommends=recommends)
     if old is None or lock_text(old) != lock_text(new):
         save_lock(path, new)
-    forget_replaced(store)
+    suites.forget_replaced()
     if not quiet:
         show_lock(path, old, new)
 
@@ -138,7 +138,7 @@ def _held(old: Lock | None, names: tuple[str, ...], *, upgrade: bool) -> dict[st
 def _on_offer(suites: Suites, lock: Lock) -> set[str]:
     """The names that a manifest may use while it is checked: the lock's, and its suites' if the store has them."""
     try:
-        market = revisit(suites, scope((), (), None, lock), options.trust())
+        market = revisit(suites, scope((), (), None, lock), options.trust(), lock)
     except MagpkgError:
         return set(lock.pins)
     return market.universe.names() | set(lock.pins)

@@ -162,14 +162,15 @@ def trust_options(command: _Command) -> _Command:
     """The options that say what a suite must show to be believed; the command gets `trust` of them to call."""
 
     @functools.wraps(command)
-    def call(keyring: str | None, no_verify: bool, allow_expired: bool, **others: object) -> object:
-        return command(trust=functools.partial(trust, keyring, no_verify, allow_expired), **others)
+    def call(keyring: str | None, no_verify: bool, allow_expired: bool, allow_older: bool, **others: object) -> object:
+        return command(trust=functools.partial(trust, keyring, no_verify, allow_expired, allow_older), **others)
 
     no_verify = (
         "Check no signature: whoever controls the mirror, or the way to it, can put anything into the packages, and so "
         "into what runs."
     )
     allow_expired = "Take a suite that says it is out of date: security fixes may be missing."
+    allow_older = "Take a suite that is older than it was before, or than the lock: fixes since then are undone."
     options = (
         click.option(
             "--keyring",
@@ -178,18 +179,21 @@ def trust_options(command: _Command) -> _Command:
         ),
         click.option("--no-verify", is_flag=True, help=no_verify),
         click.option("--allow-expired", is_flag=True, help=allow_expired),
+        click.option("--allow-older", is_flag=True, help=allow_older),
     )
     return cast("_Command", _with_options(call, options))
 
 
-def trust(keyring: str | None = None, no_verify: bool = False, allow_expired: bool = False) -> "Trust":
+def trust(
+    keyring: str | None = None, no_verify: bool = False, allow_expired: bool = False, allow_older: bool = False
+) -> "Trust":
     """What the trust options ask for, which is looked for when it is called: not all commands come to need it."""
     from magpkg.debian.signature import find_keyring
     from magpkg.debian.suite import Trust
 
     if no_verify and keyring is not None:
         raise MagpkgError("--no-verify and --keyring contradict one another", "give one of them")
-    return Trust(None if no_verify else find_keyring(keyring), allow_expired)
+    return Trust(None if no_verify else find_keyring(keyring), allow_expired, allow_older)
 
 
 def manifest(given: "Inputs") -> "tuple[Manifest, Evaluated]":

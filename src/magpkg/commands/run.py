@@ -81,7 +81,8 @@ def _pin(asked: AdHoc, store: "Store", directory: str, trust: Trust, *, offline:
     """Resolve the names, and keep the manifest and the lock; whoever does the same at the same time makes the same."""
     report = speaker(quiet=quiet)
     suites = options.suites(store, report, offline=offline)
-    made = make_lock(visit(suites, asked.where, trust), asked.names, {}, recommends=False)
+    old = load_lock(f"{directory}/{LOCK_NAME}")
+    made = make_lock(visit(suites, asked.where, trust, old), asked.names, {}, recommends=False)
     store.prepare()
     with store.exclusive(directory):
         if os.path.isdir(directory):

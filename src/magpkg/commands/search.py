@@ -50,7 +50,8 @@ def search(
     from magpkg.debian.synonyms import known_as
 
     suites = options.suites(options.store(os.environ), speaker(quiet=quiet), offline=offline)
-    indices = [index for _, index in shelves(suites, scoped(load_lock(LOCK_NAME)), trust)]
+    lock = load_lock(LOCK_NAME)
+    indices = [index for _, index in shelves(suites, scoped(lock), trust, lock)]
     found: dict[str, Match] = {}
     synonym = known_as(" ".join(words))
     for index in indices:

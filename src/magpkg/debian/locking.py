@@ -1,17 +1,20 @@
 """Locking: names and what the suites have become a lock."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from magpkg.debian.base import base_of
 from magpkg.debian.index import PackagesIndex, Universe
 from magpkg.debian.lockfile import LOCK_NAME, Lock, LockedSuite, Pin, lock_text, read_lock
 from magpkg.debian.lockset import FIXUP_TOOLS, companions
-from magpkg.debian.release import Release
+from magpkg.debian.release import Release, moment
 from magpkg.debian.resolve import resolve
 from magpkg.debian.suite import Suites, Trust
 from magpkg.debian.wanted import WantedNames
 from magpkg.errors import MagpkgError
+from magpkg.fetch.failure import Unreached
 from magpkg.manifest.manifest import read_manifest
 from magpkg.manifest.package import PackageGraph
 
@@ -46,14 +49,31 @@ class Market:
     universe: Universe
 
 
-def visit(suites: Suites, where: Scope, trust: Trust) -> Market:
-    """Read the scope's releases, verified, and their indices."""
-    return _market(suites, where, [suites.release(name, trust) for name in where.suites])
+def visit(suites: Suites, where: Scope, trust: Trust, old: Lock | None) -> Market:
+    """Read the scope's releases, verified and no older than those of the `old` lock, and their indices."""
+    dates = locked_dates(old)
+    try:
+        return _market(suites, where, [suites.release(name, trust, dates.get(name)) for name in where.suites])
+    except Unreached as error:
+        if all(suites.has_kept(name, where.components, where.architecture) for name in where.suites):
+            error.hint = "with --offline what the store has of the suites is used"
+        raise
 
 
-def revisit(suites: Suites, where: Scope, trust: Trust) -> Market:
+def revisit(suites: Suites, where: Scope, trust: Trust, old: Lock | None) -> Market:
     """As `visit`, but what the store has of a suite is good enough."""
-    return _market(suites, where, [suites.kept_release(name) or suites.release(name, trust) for name in where.suites])
+    dates = locked_dates(old)
+    releases = [suites.kept_release(name) or suites.release(name, trust, dates.get(name)) for name in where.suites]
+    return _market(suites, where, releases)
+
+
+def locked_dates(lock: Lock | None) -> dict[str, datetime]:
+    """The date of each suite as the lock saw it; what is no date, in a lock that was written by hand, says nothing."""
+    dates = {}
+    for suite in lock.suites if lock else ():
+        with suppress(ValueError):
+            dates[suite.suite] = moment(suite.date)
+    return dates
 
 
 def _market(suites: Suites, where: Scope, releases: Sequence[Release]) -> Market:
@@ -62,10 +82,16 @@ def _market(suites: Suites, where: Scope, releases: Sequence[Release]) -> Market
     return Market(tuple(locked), Universe(indices, where.architecture))
 
 
-def shelves(suites: Suites, where: Scope, trust: Callable[[], Trust]) -> Iterator[tuple[str, PackagesIndex]]:
-    """The indices of the scope to look around in, each with its suite; what the store has of one is good enough."""
+def shelves(
+    suites: Suites, where: Scope, trust: Callable[[], Trust], lock: Lock | None
+) -> Iterator[tuple[str, PackagesIndex]]:
+    """The indices of the scope to look around in, each with its suite; what the store has of one is good enough.
+
+    What it has not must be no older than the lock that is there.
+    """
+    dates = locked_dates(lock)
     for name in where.suites:
-        release = suites.kept_release(name) or suites.release(name, trust())
+        release = suites.kept_release(name) or suites.release(name, trust(), dates.get(name))
         yield from ((name, index) for index in _indices(suites, where, release))
 
 

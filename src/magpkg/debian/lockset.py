@@ -170,7 +170,7 @@ def _scripts(directory: str) -> dict[str, str]:
 
 
 def _source(pin: Pin) -> Source:
-    return Source(f"{pin.name}.deb", pin.sha256, (f"{SCHEME}{pin.path}",))
+    return Source(f"{pin.name}.deb", pin.sha256, (f"{SCHEME}{pin.path}",), pin.size)
 
 
 def _circle_name(members: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from magpkg.errors import MagpkgError
@@ -10,24 +10,37 @@ from magpkg.manifest.field import is_sha256, nearest
 
 # The smallest first. Debian has served indices as .xz since 2013, and small repositories often as .gz.
 _COMPRESSIONS = (".xz", ".gz", "")
+_AHEAD = timedelta(days=1)  # clocks differ, and are now and then set to another zone's time
 
 
 @dataclass(frozen=True, slots=True)
 class IndexFile:
-    """An index as a release lists it: its path below dists/<suite>/, SHA-256 and size."""
+    """An index as a release lists it: its path below dists/<suite>/, SHA-256 and size, and the SHA-256 unpacked.
+
+    The last is empty where the release lists only the packed form.
+    """
 
     path: str
     sha256: str
     size: int
+    unpacked: str
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What a suite's InRelease says; `sha256` is that of the InRelease file itself."""
+    """What a suite's InRelease says; `sha256` is that of the InRelease file itself.
+
+    `suite` is the name that it was asked for by, `codename` the one that it has itself; `date` is what it was made on,
+    as it says, and `made` the same as a time. `origin` and `label` tell an archive from others that have the suite.
+    """
 
     suite: str
     sha256: str
     date: str
+    made: datetime
+    codename: str
+    origin: str
+    label: str
     valid_until: datetime | None
     components: tuple[str, ...]
     architectures: tuple[str, ...]
@@ -41,7 +54,8 @@ class Release:
         for ending in _COMPRESSIONS:
             path = f"{component}/binary-{architecture}/Packages{ending}"
             if path in self.files:
-                return IndexFile(path, *self.files[path])
+                unpacked, _ = self.files.get(path.removesuffix(ending), ("", 0))
+                return IndexFile(path, *self.files[path], unpacked)
         raise MagpkgError(f"suite {self.suite}: lists no {component}/binary-{architecture}/Packages with a SHA-256")
 
     def _require(self, what: str, wanted: str, offered: Sequence[str]) -> None:
@@ -69,7 +83,11 @@ def read_release(content: bytes, suite: str, sha256: str, label: str) -> Release
             suite=suite,
             sha256=sha256,
             date=fields["Date"],
-            valid_until=_moment(valid_until) if valid_until else None,
+            made=moment(fields["Date"]),
+            codename=fields.get("Codename", suite),
+            origin=fields.get("Origin", ""),
+            label=fields.get("Label", ""),
+            valid_until=moment(valid_until) if valid_until else None,
             # The security suite of old wrote "updates/main".
             components=tuple(item.rpartition("/")[2] for item in fields["Components"].split()),
             architectures=tuple(fields["Architectures"].split()),
@@ -96,7 +114,30 @@ def _checksum(text: str) -> str:
     return text
 
 
-def _moment(text: str) -> datetime:
-    # "-0000" and no zone at all give a time that cannot be compared; Debian's are in UTC.
-    read = parsedate_to_datetime(text)
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
+def check_not_before(release: Release, known: datetime, of: str, label: str) -> None:
+    """Raise MagpkgError where the release is older than one that is known already, that `of` the lock, say.
+
+    A mirror that shows an old release, rightly signed, takes back what was fixed since.
+    """
+    if release.made < known:
+        made = f"{release.made:%Y-%m-%d %H:%M} UTC"
+        message = f"{label}: is of {made}, older than that {of}, which is of {known:%Y-%m-%d %H:%M} UTC"
+        hint = "try another mirror, or later; --allow-older takes it as it is, for mirrors of the past"
+        raise MagpkgError(message, hint)
+
+
+def check_not_ahead(release: Release, now: datetime, label: str) -> None:
+    """Raise MagpkgError where the release says that it was made in the future: it would pass for new for ever."""
+    if release.made > now + _AHEAD:
+        message = f"{label}: says that it is of {release.made:%Y-%m-%d %H:%M} UTC, which is in the future"
+        raise MagpkgError(message, f"is this machine's clock right? It says {now:%Y-%m-%d %H:%M} UTC")
+
+
+def moment(text: str) -> datetime:
+    """The time that a field of a release says; ValueError where it says none."""
+    try:
+        read = parsedate_to_datetime(text)
+        # "-0000" and no zone at all give a time that cannot be compared; Debian's are in UTC.
+        return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+    except (IndexError, OverflowError, TypeError, ValueError) as error:
+        raise ValueError(f"{text[:40]} is no date") from error

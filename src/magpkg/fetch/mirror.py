@@ -20,14 +20,17 @@ _SUITE = re.compile(
 )
 
 
-def mirrors(environment: Mapping[str, str], apt_directory: str = "/etc/apt") -> tuple[str, ...]:
+def mirrors(
+    environment: Mapping[str, str], apt_directory: str = "/etc/apt", *, required: bool = True
+) -> tuple[str, ...]:
     """The base urls of the mirrors to try, in order, without a slash at the end.
 
-    Raises MagpkgError saying how to name one where the user named none and apt's sources have none either.
+    Where the user named none and apt's sources have none either, there is none, or, where one is `required`, a
+    MagpkgError that says how to name one.
     """
     named = re.split(r"[\s,]+", environment.get(VARIABLE, "").strip())
     found = [url.rstrip("/") for url in named if url] or list(_apt_mirrors(apt_directory))
-    if not found:
+    if not found and required:
         message = f"no Debian mirror is known: {VARIABLE} is not set and {apt_directory} names none"
         raise MagpkgError(message, f"set {VARIABLE} to the base url of a mirror, the one that has dists/ and pool/")
     return tuple(dict.fromkeys(found))

@@ -3,7 +3,7 @@
 import heapq
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from magpkg.errors import MagpkgError
 from magpkg.manifest.digest import PACKAGE_TAG, digest
@@ -26,11 +26,15 @@ _FILENAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9+._~:@%=,-]{0,199}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that a package is made from: its name in the build, its SHA-256 and where it may be had."""
+    """A file that a package is made from: its name in the build, its SHA-256 and where it may be had.
+
+    `size` is how many bytes it has, 0 where nobody said; it bounds a download and is part of no hash.
+    """
 
     filename: str
     sha256: str
     urls: tuple[str, ...]
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,6 +33,7 @@ class Store:
         self.venv_directory = f"{root}/venv"
         self.partial_directory = f"{root}/partial"
         self.suite_directory = f"{root}/suites"
+        self.seen_directory = f"{root}/seen"
         self.origins_directory = f"{root}/origins"
         self.shown_directory = f"{root}/shown"
         self.sets_directory = f"{root}/sets"

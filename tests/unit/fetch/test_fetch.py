@@ -8,12 +8,15 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
 from magpkg.errors import MagpkgError
 from magpkg.fetch.fetch import Fetcher, Wanted
+from magpkg.fetch.limits import Limits
 from magpkg.fetch.transport import Transport, Unseen
 from magpkg.manifest.package import Source
 from magpkg.store.store import Store
@@ -83,20 +86,30 @@ def store(tmp_path: pathlib.Path) -> Store:
     return made
 
 
+QUICK = Limits(backoff=0.01)
+"""As usual, but for the waits between two tries."""
+
+
 def fetch(
-    store: Store, *urls: str, wanted: str = RIGHT, base: str = "/", env: dict[str, str] | None = None
+    store: Store,
+    *urls: str,
+    wanted: str = RIGHT,
+    base: str = "/",
+    env: dict[str, str] | None = None,
+    limits: Limits = QUICK,
+    size: int = 0,
 ) -> list[str]:
     """Fetch one source and return what was reported."""
     said: list[str] = []
-    source = Source("a.tar", wanted, urls)
-    Fetcher(store, Transport(env or {}, base)).fetch_all([Wanted(source, "zlib")], said.append)
+    source = Source("a.tar", wanted, urls, size)
+    Fetcher(store, Transport(env or {}, base, limits=limits)).fetch_all([Wanted(source, "zlib")], said.append)
     return said
 
 
-def message(store: Store, *urls: str, **options: str) -> str:
+def message(store: Store, *urls: str, **options: Any) -> str:
     """The message of the error that fetching ends in; nothing may be left in the store."""
     with pytest.raises(MagpkgError) as caught:
-        fetch(store, *urls, **options)  # type: ignore[arg-type]
+        fetch(store, *urls, **options)
     assert os.listdir(store.fetch_directory) == []
     assert os.listdir(store.tmp_directory) == []
     assert os.listdir(store.partial_directory) == []
@@ -236,7 +249,13 @@ class Breaking(BaseHTTPRequestHandler):
 
 
 def fetch_broken(
-    store: Store, *, breaks: int = 1, ranges: bool = True, changed: bool = False, tagged: bool = True
+    store: Store,
+    *,
+    breaks: int = 1,
+    ranges: bool = True,
+    changed: bool = False,
+    tagged: bool = True,
+    limits: Limits = QUICK,
 ) -> list[str]:
     """Fetch from a server that breaks off; the ranges that it was asked for."""
     asked: list[str] = []
@@ -245,7 +264,7 @@ def fetch_broken(
     with ThreadingHTTPServer(("127.0.0.1", 0), own) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         try:
-            fetch(store, f"http://127.0.0.1:{running.server_port}/a")
+            fetch(store, f"http://127.0.0.1:{running.server_port}/a", limits=limits)
         finally:
             running.shutdown()
     return asked
@@ -270,7 +289,8 @@ def test_the_size_of_what_is_continued_is_that_of_the_whole_file(sized: bool) ->
         transport = Transport({}, "/", progress=seen)
         list(transport.pieces(f"http://127.0.0.1:{running.server_port}/a", 7000))
         running.shutdown()
-    assert seen.told == {(len(CONTENT), len(CONTENT) if sized else 0)}
+    assert {size for _, size in seen.told} == {len(CONTENT) if sized else 0}
+    assert max(position for position, _ in seen.told) == len(CONTENT)
 
 
 def test_what_breaks_off_is_continued(store: Store) -> None:
@@ -288,9 +308,8 @@ def test_a_file_that_changed_meanwhile_is_begun_anew(store: Store) -> None:
     assert content(store) == CONTENT
 
 
-def test_a_large_file_may_break_off_often_as_long_as_it_goes_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("magpkg.fetch.transport._BREAKS_MAX", 1)
-    assert len(fetch_broken(store, breaks=3)) == 4
+def test_a_large_file_may_break_off_often_as_long_as_it_goes_on(store: Store) -> None:
+    assert len(fetch_broken(store, breaks=3, limits=replace(QUICK, breaks=1))) == 4
     assert content(store) == CONTENT
 
 
@@ -498,8 +517,7 @@ def test_two_that_want_one_file_receive_it_once(store: Store, server: Server) ->
     assert content(store) == CONTENT
 
 
-def test_a_server_that_always_breaks_off_is_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("magpkg.fetch.transport._BACKOFF", 0.01)
+def test_a_server_that_always_breaks_off_is_given_up(store: Store) -> None:
     with pytest.raises(MagpkgError, match=r"cannot be fetched: .* bytes read"):
         fetch_broken(store, breaks=100, ranges=False)
     assert os.listdir(store.fetch_directory) == []
