@@ -269,3 +269,13 @@ def test_without_a_network_one_line_says_so_and_offline_is_named_where_it_would_
     debug = repository.lock("tool", "-o", "x.json", "--debug", MAGPKG_DEBIAN_MIRROR=nowhere)
     assert "http://nowhere.invalid/debian-security/dists/bookworm/InRelease: name resolution failed" in debug.stderr
     assert "geheim" not in debug.stderr + outcome.stderr
+
+
+def test_what_runs_at_once_unverified_does_not_run_verified(repository: Repository) -> None:
+    repository.add("false-friend")
+    repository.write(keys=[])
+    words = ("-p", "false-friend", "--", "true")
+    repository.magpkg.run("run", "--no-verify", *words)
+    assert list(Path(repository.magpkg.store, "sets").glob("*/debian.lock.json"))
+    verified = repository.magpkg.run("run", "--keyring", repository.key.path, *words)
+    assert (verified.status, "is not signed" in verified.stderr) == (125, True)

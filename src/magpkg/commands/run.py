@@ -64,11 +64,12 @@ def run(
     The packages are pinned the first time, and the pins are kept in the store: the second run asks no network. The
     working directory is shown inside, writable. For an environment that a manifest describes there is `magpkg venv`.
     """
-    asked = AdHoc(read_names(packages), scoped(None))
+    trusted = trust()
+    asked = AdHoc(read_names(packages), scoped(None), verified=trusted.keyring is not None)
     store = options.own_store(os.environ)
     directory = asked.directory(store.sets_directory)
     if refresh or not os.path.exists(f"{directory}/{LOCK_NAME}"):
-        _pin(asked, store, directory, trust(), offline=offline, quiet=quiet)
+        _pin(asked, store, directory, trusted, offline=offline, quiet=quiet)
     if save:
         _save(asked, f"{directory}/{LOCK_NAME}", quiet=quiet)
         if not command:

@@ -19,11 +19,14 @@ class AdHoc:
 
     names: tuple[str, ...]
     where: Scope
+    verified: bool = True
+    """Whether the signatures of the suites are checked: what is pinned without has a place of its own."""
 
     def directory(self, sets_directory: str) -> str:
         """Where its manifest and lock are or will be; the last part begins with the names, for people."""
         where = self.where
         words = ["magpkg set 1", where.architecture, *self.names, "", *where.suites, "", *where.components]
+        words += [] if self.verified else ["", "not verified"]
         label = "+".join(self.names)[:_LABEL_MAX].rstrip("+")
         digest = hashlib.sha256("\0".join(words).encode()).hexdigest()
         return f"{sets_directory}/{label}-{digest[:16]}"
