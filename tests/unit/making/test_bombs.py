@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import zstandard
@@ -18,6 +18,7 @@ import zstandard
 from magpkg.errors import MagpkgError
 from magpkg.making.archive import read_entries
 from magpkg.making.bounds import Bounds, Meter
+from tests.support.archives import END, block, long_link, long_name, records
 
 INPUT_MAX = 64 << 10
 SECONDS_MAX = 5.0
@@ -42,47 +43,6 @@ with open("/proc/self/status") as status:
 inodes = sum(len(names) + len(files) for _, names, files in os.walk(sys.argv[2]))
 print(json.dumps([used.ru_utime + used.ru_stime, peak, inodes, said]))
 """
-
-
-def block(kind: bytes, name: bytes = b"f", size: int = 0, link: bytes = b"", magic: bytes = b"ustar\x0000") -> bytes:
-    """A header of a tar archive."""
-    header = bytearray(512)
-    for at, text in ((0, name), (100, b"0000755"), (124, b"%011o" % size), (136, b"0"), (156, kind), (157, link)):
-        header[at : at + len(text)] = text
-    header[257 : 257 + len(magic)] = magic
-    header[148:156] = b"%06o\0 " % (sum(header) + 8 * 32)
-    return bytes(header)
-
-
-def padded(data: bytes) -> bytes:
-    """Content, filled up to whole blocks."""
-    return data + bytes(-len(data) % 512)
-
-
-def long_name(name: bytes) -> bytes:
-    """A header that gives the next member a long name."""
-    return block(b"L", b"././@LongLink", len(name) + 1, magic=b"ustar  \0") + padded(name + b"\0")
-
-
-def long_link(name: bytes) -> bytes:
-    """A header that gives the next member a long target."""
-    return block(b"K", b"././@LongLink", len(name) + 1, magic=b"ustar  \0") + padded(name + b"\0")
-
-
-def records(pairs: Iterable[tuple[str, str]]) -> bytes:
-    """A pax header with these records."""
-    pieces = []
-    for name, value in pairs:
-        rest = f" {name}={value}\n".encode()
-        length = len(rest) + 1
-        while length != len(rest) + len(str(length)):
-            length = len(rest) + len(str(length))
-        pieces.append(str(length).encode() + rest)
-    data = b"".join(pieces)
-    return block(b"x", b"pax", len(data)) + padded(data)
-
-
-END = bytes(1024)
 
 
 def _xz(data: bytes) -> bytes:
