@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from magpkg.commands import options
-from magpkg.commands.terminal import download_line, speaker, status_line
+from magpkg.commands.terminal import download_line, speaker, status_line, tell
 
 if TYPE_CHECKING:
     from magpkg.evaluation.evaluate import Inputs
@@ -39,4 +39,4 @@ def build(
     with store.reading():
         make_packages(manifest.closure(), store, host, transport, speaker(quiet=quiet), status_line(quiet=quiet))
     for package in manifest.packages:
-        click.echo(store.package(package.tree_name))
+        tell(store.package(package.tree_name))

@@ -3,7 +3,6 @@
 import os
 import secrets
 import stat
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from magpkg.commands import options
-from magpkg.commands.terminal import download_line, say, size, speaker
+from magpkg.commands.terminal import download_line, say, size, speaker, standard_output
 from magpkg.errors import MagpkgError, storage_hint
 
 if TYPE_CHECKING:
@@ -51,9 +50,9 @@ def export(
 
     if tag is not None and style == "tar":
         raise MagpkgError("--tag names an image, which --format tar writes none of", "add --format oci or docker")
-    if output is None and sys.stdout.isatty():
-        raise MagpkgError("an archive is nothing for a terminal", "add -o FILE, or | podman load")
-    if output is not None:
+    if output is None:
+        standard_output()  # which says at once where it is a terminal
+    else:
         _check_directory(output)
     environment = dict(os.environ)
     store = options.store(environment)
@@ -115,8 +114,8 @@ def _check_directory(output: str) -> None:
 def _opened(output: str | None) -> Iterator[BinaryIO]:
     """The file to write to. One that is new, or replaces one, shows under its name when it is whole."""
     if output is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        yield standard_output()
+        standard_output().flush()
         return
     if os.path.exists(output) and not stat.S_ISREG(os.stat(output).st_mode):
         with open(output, "wb") as file:  # a pipe or a device

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import click
 
 from magpkg.commands.catalogue import COMMANDS, GROUPS
-from magpkg.commands.terminal import fail, say
+from magpkg.commands.terminal import fail, misused, say, take_over
 from magpkg.errors import CommandNotStarted, MagpkgError, storage_hint, working_directory_gone
 from magpkg.launch.plan import split_command
 
@@ -95,6 +95,7 @@ def _show_version(context: click.Context) -> None:
 
 def main() -> None:
     """Run magpkg with the process's arguments and exit."""
+    take_over()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it, and the command is to inherit it
             signal.signal(number, _end_on_signal)
@@ -109,7 +110,7 @@ def _status(run: Callable[[], object]) -> int:
         status = run()
         return status if isinstance(status, int) else 0
     except click.UsageError as error:
-        error.show()
+        misused(error)
         return max(2, own_failure)
     except CommandNotStarted as error:
         return fail(error, error.status, debug=debug)

@@ -8,7 +8,7 @@ import click
 
 from magpkg.commands import options
 from magpkg.commands.entry import enter
-from magpkg.commands.terminal import say
+from magpkg.commands.terminal import say, tell_code
 from magpkg.errors import MagpkgError
 from magpkg.project import launchers
 
@@ -90,4 +90,4 @@ def hook(shell: str) -> None:
     For bash and zsh: eval "$(magpkg hook bash)" in .bashrc or .zshrc. For fish: magpkg hook fish | source in
     config.fish. For direnv: magpkg hook direnv into a file of ~/.config/direnv/lib, and use magpkg in .envrc.
     """
-    click.echo(launchers.hook(shell, options.store(os.environ).shims_directory), nl=False)
+    tell_code(launchers.hook(shell, options.store(os.environ).shims_directory))

@@ -1,28 +1,32 @@
-"""What the commands share in speaking to the user: messages, errors and sizes. Part of the command line."""
+"""The one writer: all that magpkg says passes here, and nothing of a stranger's reaches a terminal as a command to it.
 
+Part of the command line.
+"""
+
+import os
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
-
-import click
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from magpkg.errors import MagpkgError
 
 if TYPE_CHECKING:
+    from click import UsageError
+
     from magpkg.debian.lockfile import Lock
 
 
 def say(message: str) -> None:
     """Print a message of magpkg's own to standard error; standard output is the command's."""
-    click.echo(f"magpkg: {_printable_lines(message)}", err=True)
+    _write(sys.stderr, f"magpkg: {_printable_lines(message)}\n")
 
 
 def tell(text: str) -> None:
     """Print one line of facts to standard output, for people; what is exact is JSON."""
-    click.echo(printable(text))
+    _write(sys.stdout, f"{printable(text)}\n")
 
 
 def tell_columns(rows: Sequence[Sequence[str]]) -> None:
@@ -40,7 +44,39 @@ def tell_json(facts: Mapping[str, object]) -> None:
     """Print facts to standard output for programs; `version` says that no field has changed its meaning since."""
     import json
 
-    click.echo(json.dumps({"version": 1, **facts}, indent=2))
+    # All but ASCII is escaped by json, and this one character of ASCII by no one else.
+    _write(sys.stdout, json.dumps({"version": 1, **facts}, indent=2).replace("\x7f", "\\u007f") + "\n")
+
+
+def tell_code(text: str) -> None:
+    """Print code of magpkg's own, for a shell to read, as it is; what it quotes of others must be quoted by then."""
+    sys.stdout.buffer.write(os.fsencode(text))  # paths in it may be no text
+    sys.stdout.buffer.flush()
+
+
+def standard_output() -> BinaryIO:
+    """Standard output for bytes that are no text, such as an archive; a terminal is nothing for them."""
+    if sys.stdout.isatty():
+        raise MagpkgError("an archive is nothing for a terminal", "add -o FILE, or | podman load")
+    return sys.stdout.buffer
+
+
+def take_over() -> None:
+    """Let neither libraries nor Python write to the terminal by themselves: what they say may quote a stranger."""
+    import logging
+
+    sys.excepthook = lambda kind, error, trace: _write(
+        sys.stderr, _printable_lines("".join(traceback.format_exception(kind, error, trace)))
+    )
+    logging.getLogger().addHandler(logging.NullHandler())
+    logging.captureWarnings(True)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write text; what the locale cannot say comes out as a question mark, never as an error."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "replace").decode(encoding))
+    stream.flush()
 
 
 def speaker(*, quiet: bool) -> Callable[[str], None]:
@@ -54,16 +90,16 @@ def show_lock(path: str, old: "Lock | None", new: "Lock") -> None:
 
     if old is not None:
         for line in changes(old.pins, new.pins):
-            click.echo(line)
+            tell(line)
     say(f"{path}: {len(new.pins)} packages for {len(new.names)} name{'s' if len(new.names) != 1 else ''}")
 
 
 def fail(error: MagpkgError, status: int, *, debug: bool = False) -> int:
     """Print an error in magpkg's one way and return the exit status it is to have."""
     if debug:
-        click.echo(traceback.format_exc(), err=True)
+        _write(sys.stderr, _printable_lines(traceback.format_exc()) + "\n")
     if error.detail:
-        click.echo(_printable_lines(error.detail), err=True)
+        _write(sys.stderr, _printable_lines(error.detail) + "\n")
     say(f"error: {error.message}")
     if error.hint:
         say(f"hint: {error.hint}")
@@ -94,6 +130,21 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
+def misused(error: "UsageError") -> None:
+    """Print what is wrong with a command line, as click has it."""
+    from click.exceptions import NoArgsIsHelpError
+
+    context = error.ctx
+    if isinstance(error, NoArgsIsHelpError):
+        _write(sys.stderr, f"{error.format_message()}\n")
+        return
+    if context is not None:
+        help_option = max(context.command.get_help_option_names(context), key=len, default="")
+        hint = f"Try '{context.command_path} {help_option}' for help.\n" if help_option else ""
+        _write(sys.stderr, f"{context.get_usage()}\n{hint}\n")
+    _write(sys.stderr, f"Error: {_printable_lines(error.format_message())}\n")
+
+
 def _printable_lines(text: str) -> str:
     return "\n".join(printable(line.expandtabs()) for line in text.split("\n"))
 
@@ -103,7 +154,7 @@ def _draw(text: str) -> None:
     import shutil
 
     width = shutil.get_terminal_size().columns - 1
-    click.echo(f"\r{printable(text[:width])}\x1b[K", nl=False, err=True)
+    _write(sys.stderr, f"\r{printable(text[:width])}\x1b[K")
 
 
 class DownloadLine:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from magpkg.commands import completion, options
-from magpkg.commands.terminal import download_line, speaker, tell_json
+from magpkg.commands.terminal import download_line, speaker, tell, tell_json
 from magpkg.errors import MagpkgError
 from magpkg.inspection.outline import Node, Outline, dot_lines, mermaid_lines, outline, tree_lines, without_shortcuts
 from magpkg.manifest.field import near
@@ -32,7 +32,7 @@ def tree(
         tell_json({"roots": list(drawn.roots), "packages": nodes})
         return
     for line in tree_lines(drawn):
-        click.echo(line)
+        tell(line)
 
 
 @completion.offering
@@ -66,7 +66,7 @@ def why(
         tell_json({"package": package, "paths": plain})
         return
     for path in paths:
-        click.echo(" -> ".join(str(node) for node in path))
+        tell(" -> ".join(str(node) for node in path))
 
 
 @click.command()
@@ -92,7 +92,7 @@ def graph(
         _print_svg(drawn, offline=offline, quiet=quiet)
         return
     for line in _FORMATS[style](drawn):
-        click.echo(line)
+        tell(line)
 
 
 def _print_svg(drawn: Outline, *, offline: bool, quiet: bool) -> None:

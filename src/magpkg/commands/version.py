@@ -3,10 +3,9 @@
 import os
 import subprocess
 
-import click
-
 from magpkg import __version__
 from magpkg.commands import options
+from magpkg.commands.terminal import tell
 from magpkg.errors import MagpkgError
 from magpkg.evaluation.evaluate import evaluator_version
 
@@ -15,9 +14,9 @@ _SECONDS = 10  # a program that is named bwrap, and is something else, may wait 
 
 def show_version() -> None:
     """Print the versions of magpkg and of the programs that its work depends on; those that are missing, too."""
-    click.echo(f"magpkg, version {__version__}")
-    click.echo(f"jsonnet {evaluator_version()}")
-    click.echo(f"bwrap {_bwrap_version()}")
+    tell(f"magpkg, version {__version__}")
+    tell(f"jsonnet {evaluator_version()}")
+    tell(f"bwrap {_bwrap_version()}")
 
 
 def _bwrap_version() -> str:

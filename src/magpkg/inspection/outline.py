@@ -13,7 +13,9 @@ from magpkg.debian.lockset import FIXUP_ENDING
 from magpkg.fetch.mirror import SCHEME
 from magpkg.manifest.package import Package, Source, runtime_closure
 
-_DEBIAN_FILE = re.compile(r"[^/_]+_(?P<version>[^/_]+)_(?P<architecture>[^/_]+)\.deb\Z")
+# Of a url nothing else is a version: it may be a stranger's, and stands in pictures and on terminals.
+_DEBIAN_FILE = re.compile(r"[^/_]+_(?P<version>[A-Za-z0-9.+~:-]+)_(?P<architecture>[a-z0-9-]+)\.deb\Z")
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9.+~: _@-]")
 _ANY_ARCHITECTURE = "all"
 
 
@@ -140,7 +142,7 @@ def dot_lines(drawn: Outline) -> Iterator[str]:
     yield '  rankdir=LR; node [shape=box, style=rounded, fontname="sans-serif", fontsize=10]; edge [color=gray50];'
     for number, node in enumerate(drawn.nodes.values()):
         bold = ", penwidth=2" if node.key in drawn.roots else ""
-        yield f'  n{number} [label="{node.name}\\n{node.version}"{bold}];'
+        yield f'  n{number} [label="{_plain(node.name)}\\n{_plain(node.version)}"{bold}];'
     yield from (f"  n{one} -> n{other};" for one, other in _edges(drawn))
     yield "}"
 
@@ -148,8 +150,13 @@ def dot_lines(drawn: Outline) -> Iterator[str]:
 def mermaid_lines(drawn: Outline) -> Iterator[str]:
     """The graph in the language of mermaid."""
     yield "graph LR"
-    yield from (f'  n{number}["{node}"]' for number, node in enumerate(drawn.nodes.values()))
+    yield from (f'  n{number}["{_plain(str(node))}"]' for number, node in enumerate(drawn.nodes.values()))
     yield from (f"  n{one} --> n{other}" for one, other in _edges(drawn))
+
+
+def _plain(text: str) -> str:
+    """Text that cannot end a quoted label of either language, nor begin markup or an escape in it."""
+    return _NOT_PLAIN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _edges(drawn: Outline) -> Iterator[tuple[int, int]]:

@@ -21,6 +21,8 @@ ALWAYS_KEPT = ("HOME", "TERM")
 
 def own_variables(name: str) -> "tuple[tuple[str, str], ...]":
     """What a command is told of its venv: the name, and that again for the prompt of Debian's bash."""
+    # A directory may be called anything, and a prompt goes to the terminal as it is.
+    name = "".join(character if character.isprintable() else "?" for character in name)
     return (("MAGPKG_VENV", name), ("debian_chroot", name))
 
 

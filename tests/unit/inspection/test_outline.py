@@ -1,6 +1,6 @@
 """Outlines: what people call one package is one node, and the ways to it are the shortest."""
 
-from magpkg.inspection.outline import dot_lines, mermaid_lines, outline, tree_lines, without_shortcuts
+from magpkg.inspection.outline import Node, Outline, dot_lines, mermaid_lines, outline, tree_lines, without_shortcuts
 from magpkg.manifest.package import Package, Source, make_package
 
 
@@ -63,3 +63,20 @@ def test_shortcuts_are_what_a_longer_way_leads_to_as_well() -> None:
     drawn = without_shortcuts(outline([TOOL, GIT]))
     ways = {node.name: [drawn.nodes[key].name for key in node.depends] for node in drawn.nodes.values()}
     assert ways == {"zlib": [], "curl": ["zlib"], "git": ["curl"], "tool": ["git"]}
+
+
+def test_only_what_can_be_a_version_is_taken_from_a_url() -> None:
+    for hostile in ('1",URL="javascript:alert(1)', "1\\n", "1]", "\x1b[31m", "1\n", "1<script>", "1%22"):
+        drawn = outline([deb("tool", hostile)])
+        assert list(tree_lines(drawn)) == ["tool"]
+        lines = [*dot_lines(drawn), *mermaid_lines(drawn)]
+        assert [line for line in lines if "tool" in line] == ['  n0 [label="tool\\n", penwidth=2];', '  n0["tool"]']
+    assert list(tree_lines(outline([deb("tool", "1:2.0~rc1+dfsg-1.1")]))) == ["tool 1:2.0~rc1+dfsg-1.1"]
+
+
+def test_no_text_ends_the_label_that_it_stands_in() -> None:
+    node = Node("k", 'a"b', "1<b>]\\", (), (), ())
+    drawn = Outline(("k",), {"k": node})
+    lost = "\N{REPLACEMENT CHARACTER}"
+    assert f'[label="a{lost}b\\n1{lost}b{lost}{lost}{lost}", penwidth=2]' in "".join(dot_lines(drawn))
+    assert f'n0["a{lost}b 1{lost}b{lost}{lost}{lost}"]' in "".join(mermaid_lines(drawn))
