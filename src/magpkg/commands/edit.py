@@ -10,7 +10,7 @@ import click
 
 from magpkg.commands import completion, options
 from magpkg.commands.terminal import say, show_lock, speaker
-from magpkg.debian.lockfile import LOCK_NAME, Lock, check_debian_name, load_lock, lock_text
+from magpkg.debian.lockfile import LOCK_NAME, Lock, check_debian_name, load_found_lock, lock_text
 from magpkg.debian.locking import make_lock, nothing_to_lock, scope, visit, wanted_names
 from magpkg.debian.suite import Trust
 from magpkg.debian.textfile import Draft, draft
@@ -61,7 +61,7 @@ def add(
     edited, value = with_names(path, text, names)
     if edited == text and not quiet:
         say(f"{path}: names {', '.join(names)} already")
-    lock_path, old, new = _locked(path, value, trust(), offline=offline, quiet=quiet)
+    lock_path, old, new = _locked(path, file, value, trust(), offline=offline, quiet=quiet)
     with ExitStack() as stack:
         pins = _drafted(stack, lock_path, None if old is None else lock_text(old), lock_text(new))
         manifest = _drafted(stack, path, text, edited)
@@ -90,7 +90,7 @@ def remove(
     """
     path, text = _manifest(file, names, "take out of its packages: {}; then run magpkg lock")
     edited, value = without_names(path, text, names)
-    lock_path, old, new = _locked(path, value, trust(), offline=offline, quiet=quiet)
+    lock_path, old, new = _locked(path, file, value, trust(), offline=offline, quiet=quiet)
     with ExitStack() as stack:
         manifest = _drafted(stack, path, text, edited)
         pins = _drafted(stack, lock_path, None if old is None else lock_text(old), lock_text(new))
@@ -113,10 +113,12 @@ def _manifest(file: str | None, names: Sequence[str], advice: str) -> tuple[str,
     raise MagpkgError(f"{path}: is Jsonnet, a program, which only you can change", hint)
 
 
-def _locked(path: str, value: object, trust: Trust, *, offline: bool, quiet: bool) -> tuple[str, Lock | None, Lock]:
+def _locked(
+    path: str, file: str | None, value: object, trust: Trust, *, offline: bool, quiet: bool
+) -> tuple[str, Lock | None, Lock]:
     """The path of the manifest's lock, the lock that is there, and the one that `value` wants."""
     lock_path = os.path.join(os.path.dirname(os.path.abspath(path)), LOCK_NAME)
-    old = load_lock(lock_path)
+    old = load_found_lock(lock_path, file)
     store = options.store(os.environ)
     suites = options.suites(store, speaker(quiet=quiet), offline=offline)
     market = visit(suites, scope((), (), None, old), trust, old)

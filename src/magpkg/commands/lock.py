@@ -2,18 +2,18 @@
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 
 from magpkg.commands import completion, options
 from magpkg.commands.terminal import show_lock, speaker
-from magpkg.debian.lockfile import LOCK_NAME, Lock, Pin, load_lock, lock_text, not_locked, save_lock
+from magpkg.debian.lockfile import LOCK_NAME, Lock, Pin, load_found_lock, load_lock, lock_text, not_locked, save_lock
 from magpkg.debian.locking import Scope, make_lock, nothing_to_lock, revisit, scope, visit, wanted_names
 from magpkg.debian.suite import Suites, Trust
 from magpkg.errors import MagpkgError
 from magpkg.evaluation.evaluate import Inputs, evaluate
-from magpkg.manifest.sources import MANIFEST_NAMES, Sources, find_manifest
+from magpkg.manifest.sources import MANIFEST_NAMES, Sources, nearest_manifest
 
 
 @click.command()
@@ -55,7 +55,7 @@ def lock(
     path = output or os.path.join(source.directory, LOCK_NAME)
     if source.inputs is None and not upgrade and output is None:
         _check_is_no_manifests(path)
-    old = load_lock(path)
+    old = load_lock(path) if output is not None else load_found_lock(path, given.file)
     where = scoped(old)
     store = options.store(os.environ)
     suites = options.suites(store, speaker(quiet=quiet), offline=offline or check)
@@ -104,16 +104,13 @@ def _source(given: Inputs, names: tuple[str, ...], *, upgrade: bool) -> _Source:
         return _Source(given, (), directory, given.file or "the expression")
     if names:
         return _Source(None, names, os.getcwd(), "the command line")
-    try:
-        found = find_manifest(os.getcwd(), Sources())
-    except MagpkgError:
+    found = nearest_manifest(os.getcwd(), Sources())
+    if found is None:
         if upgrade:
             return _Source(None, (), os.getcwd(), "the command line")
         hint = "write one with magpkg init, name one with -f FILE, or name packages: magpkg lock NAME..."
-        raise MagpkgError(f"no {MANIFEST_NAMES[0]} in {os.getcwd()} or above it", hint) from None
-    return _Source(
-        Inputs(None, found, given.import_path, given.external, given.top_level), (), os.path.dirname(found), found
-    )
+        raise MagpkgError(f"no {MANIFEST_NAMES[0]} in {os.getcwd()} or above it", hint)
+    return _Source(replace(given, file=found, found=True), (), os.path.dirname(found), found)
 
 
 def _check_is_no_manifests(path: str) -> None:

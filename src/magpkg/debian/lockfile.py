@@ -1,6 +1,7 @@
 """Lock files: the text of a lock becomes a checked Lock, and a Lock the one text that stands for it."""
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from magpkg.debian.textfile import draft
 from magpkg.errors import MagpkgError
 from magpkg.manifest.field import near, read_bool, read_list, read_object, read_sha256, read_text, required, shown
+from magpkg.manifest.sources import Sources, as_text, read_file
 
 LOCK_VERSION = 1
 LOCK_NAME = "debian.lock.json"
@@ -100,12 +102,25 @@ def read_lock(text: str, where: str = "lock") -> Lock:
 def load_lock(path: str) -> Lock | None:
     """The lock in the file at `path`; None where there is no such file."""
     try:
-        with open(path, encoding="utf-8") as file:
-            return read_lock(file.read(), path)
+        content = read_file(path)
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise MagpkgError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
+    except OSError as error:
+        raise MagpkgError(f"{path}: cannot be read: {error.strerror}") from error
+    return read_lock(as_text(path, content), path)
+
+
+def load_found_lock(path: str, manifest: str | None = None) -> Lock | None:
+    """As `load_lock`, of a lock that nobody has named: it must be the user's, root's, or of who owns `manifest`.
+
+    `manifest` is the file beside it, if that was named.
+    """
+    if os.path.lexists(path):
+        sources = Sources()
+        if manifest is not None:
+            sources.owners = sources.owners.with_those_of(manifest)
+        sources.vouch(path)
+    return load_lock(path)
 
 
 def lock_text(lock: Lock) -> str:

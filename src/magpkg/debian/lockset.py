@@ -107,6 +107,7 @@ class LockBeside:
             hint = "run magpkg lock, which makes it, and commit it"
             message = f"{self.path}: there is no such file, and packages that are named by strings are looked up in it"
             raise MagpkgError(message, hint)
+        self._sources.vouch(self.path)  # a manifest may have been named; the lock beside it never is
         note_data(self._sources)
         return lockset(self._sources.read_text(self.path), self.path)
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable
 
 from magpkg.manifest.package import UNTAR, Package, make_package
+from magpkg.manifest.sources import read_file
 
 _PREFIX = "wanted:"
 
@@ -44,7 +45,6 @@ def _text(path: str) -> str:
     # What tells this lock from others when its text comes back from the evaluation; any that no lock has will do
     # where there is no file yet.
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        return read_file(path).decode("utf-8", "replace")
     except FileNotFoundError:
         return f"no lock file yet: {path}"

@@ -42,13 +42,17 @@ _SAME_NAME_DEPTH_MAX = 16
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What an evaluation starts from: an expression or a file, the import path and the outside arguments."""
+    """What an evaluation starts from: an expression or a file, the import path and the outside arguments.
+
+    A `found` file is one that the user has not named; it is held to the rule of the nearest manifest, see owners.
+    """
 
     expression: str | None = None
     file: str | None = None
     import_path: tuple[str, ...] = ()
     external: tuple[tuple[str, str], ...] = ()
     top_level: tuple[tuple[str, str], ...] = ()
+    found: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +97,19 @@ def evaluate(inputs: Inputs, graph: PackageGraph, stand_in: LockStandIn | None =
     Where the manifest reads the lock file that `stand_in` stands for, it gets what that offers, file or no file.
     Raises MagpkgError with the evaluator's own message and place for whatever fails.
     """
-    sources = Sources()
+    sources = Sources((DATA_DIRECTORY, *inputs.import_path))
     jsonnet = _Evaluation(inputs, graph, sources, stand_in)
     if inputs.expression is not None:
         value = jsonnet.run("<expression>", inputs.expression)
         return Evaluated(value, f"an expression in {os.getcwd()}", os.getcwd(), sources)
-    path = inputs.file or find_manifest(os.getcwd(), sources)
+    if inputs.file is None:
+        path = find_manifest(os.getcwd(), sources)
+    else:
+        path = inputs.file
+        if inputs.found:
+            sources.guard(path)
+        else:
+            sources.owners = sources.owners.with_those_of(path)
     text = sources.read_text(path)
     value = parse_plain(path, text) if is_plain(path) else jsonnet.run(os.path.abspath(path), text)
     path = os.path.abspath(path)
