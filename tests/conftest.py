@@ -1,10 +1,12 @@
 """Fixtures that all tests share."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
 from tests.support.process import Magpkg
+from tests.support.users import user_without_rights
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +31,10 @@ def magpkg(shared_store: str, project: str, tmp_path_factory: pytest.TempPathFac
 def own_store(magpkg: Magpkg, tmp_path_factory: pytest.TempPathFactory) -> Magpkg:
     """The program with an empty HOME and a new store, for tests that look at or clean a whole store."""
     return Magpkg(str(tmp_path_factory.mktemp("own") / "store"), magpkg.home, magpkg.directory)
+
+
+@pytest.fixture(scope="module")
+def unprivileged() -> Iterator[Magpkg]:
+    """The program as a user without rights, with a HOME of its own: `nobody` where the tests run as root."""
+    with user_without_rights() as program:
+        yield program

@@ -39,6 +39,7 @@ PROJECT_FILES = {"Makefile": "test:\n\t@echo tested\n"}
 SETS_UP = "python3 -m venv"
 PAGES = {
     "venv": "venv.md",
+    "allow": "venv.md",
     "cleanup": "venv.md",
     "run": "venv.md",
     "init": "project.md",

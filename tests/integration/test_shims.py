@@ -135,13 +135,17 @@ def test_a_change_of_the_manifest_is_noticed(magpkg: Magpkg) -> None:
 
 
 def test_a_file_that_would_be_read_instead_is_noticed(magpkg: Magpkg) -> None:
-    shim = write(magpkg, "sh") / "sh"
+    far = pathlib.Path(magpkg.directory, "far")
+    far.mkdir()
+    (far / "more.libsonnet").write_text("{}")
+    pathlib.Path(magpkg.directory, "magpkg.jsonnet").write_text(f"({MANIFEST}) + (import 'more.libsonnet')")
+    settle(far.parent)
+    magpkg.run("shim", "-q", "-J", "far", "bin", "sh").checked()
+    shim = far.parent / "bin/sh"
     assert is_short(magpkg, shim, "-c", "true")
-    nearer = pathlib.Path(magpkg.directory, "magpkg", "packages")
-    nearer.mkdir(parents=True)
-    (nearer / "core.libsonnet").write_text("{ base: error 'shadowed' }")
+    (far.parent / "more.libsonnet").write_text("error 'nearer'")
     done = call(magpkg, shim, "-c", "true")
-    assert (done.status, "shadowed" in done.stderr) == (125, True)
+    assert (done.status, "nearer" in done.stderr) == (125, True)
 
 
 def test_a_call_is_a_use(own_store: Magpkg) -> None:

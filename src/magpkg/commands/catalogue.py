@@ -38,6 +38,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     },
     "This machine": {
         "doctor": "magpkg.commands.doctor:doctor",
+        "allow": "magpkg.commands.allow:allow",
         "man": "magpkg.commands.man:man",
     },
 }

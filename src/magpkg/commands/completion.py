@@ -1,6 +1,7 @@
 """Completion: what a shell may offer for a word that is begun. Part of the command line.
 
-A shell asks in the middle of typing. So no network is asked, and where something fails, nothing is offered.
+A shell asks in the middle of typing. So no network is asked, no manifest is evaluated, which would run what a
+repository ships, and where something fails, nothing is offered.
 """
 
 import functools
@@ -111,6 +112,16 @@ def lock_names(context: click.Context, begun: str) -> Iterable[str]:
     if not context.params.get("upgrade"):
         return [item.value for item in suite_names(context, context.command.params[-1], begun)]
     lock = _lock(context)
+    return lock.pins if lock is not None else ()
+
+
+@offering
+def locked_names(context: click.Context, _: str) -> Iterable[str]:
+    """What a manifest's closure may have: the names of the lock beside it, without one those that ship."""
+    from magpkg.debian.lockfile import load_lock
+    from magpkg.evaluation.evaluate import CORE_LOCK
+
+    lock = _lock(context) or load_lock(CORE_LOCK)
     return lock.pins if lock is not None else ()
 
 

@@ -72,8 +72,8 @@ def _side(spec: str | None, given: "Inputs", store: Store) -> Side:
     return side_of_manifest(os.path.abspath(spec), _manifest_in(spec, given))
 
 
-def _manifest_in(path: str, given: "Inputs") -> "Manifest":
-    return options.manifest(replace(given, file=path, expression=None))[0]
+def _manifest_in(path: str, given: "Inputs", *, found: bool = False) -> "Manifest":
+    return options.manifest(replace(given, file=path, expression=None, found=found))[0]
 
 
 def _venv_side(start: str, given: "Inputs", store: Store) -> Side:
@@ -85,7 +85,7 @@ def _venv_side(start: str, given: "Inputs", store: Store) -> Side:
     (name,) = found
     for origin in reversed(store.origins(name)):
         try:
-            side = side_of_manifest(f"a venv of {origin}", _manifest_in(origin, given))
+            side = side_of_manifest(f"a venv of {origin}", _manifest_in(origin, given, found=True))
         except MagpkgError:
             continue  # gone, or it needs what only that launch gave it
         if side.hash == name:

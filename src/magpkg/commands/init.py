@@ -13,7 +13,7 @@ from magpkg.debian.lockfile import LOCK_NAME, Lock, check_debian_name, lock_text
 from magpkg.debian.locking import Market, Scope, make_lock, visit
 from magpkg.debian.suite import Trust
 from magpkg.debian.textfile import already_there, draft
-from magpkg.manifest.sources import MANIFEST_NAMES
+from magpkg.manifest.sources import MANIFEST_NAMES, check_place
 from magpkg.project.needs import DEFAULT, Need, find_needs
 from magpkg.project.skeleton import jsonnet_text, yaml_text
 
@@ -48,6 +48,7 @@ def init(
     for taken in (*(os.path.join(directory, name) for name in MANIFEST_NAMES), lock_path):
         if os.path.lexists(taken):
             raise already_there(taken)
+    check_place(directory)
     needs = _needs(os.listdir(directory), names)
     lock = None
     if not no_lock:

@@ -11,6 +11,7 @@ from magpkg.commands.terminal import show_lock, speaker
 from magpkg.debian.lockfile import LOCK_NAME, Lock, Pin, load_found_lock, load_lock, lock_text, not_locked, save_lock
 from magpkg.debian.locking import Scope, make_lock, nothing_to_lock, revisit, scope, visit, wanted_names
 from magpkg.debian.suite import Suites, Trust
+from magpkg.debian.textfile import own_target
 from magpkg.errors import MagpkgError
 from magpkg.evaluation.evaluate import Inputs, evaluate
 from magpkg.manifest.sources import MANIFEST_NAMES, Sources, nearest_manifest
@@ -110,6 +111,7 @@ def _source(given: Inputs, names: tuple[str, ...], *, upgrade: bool) -> _Source:
             return _Source(None, (), os.getcwd(), "the command line")
         hint = "write one with magpkg init, name one with -f FILE, or name packages: magpkg lock NAME..."
         raise MagpkgError(f"no {MANIFEST_NAMES[0]} in {os.getcwd()} or above it", hint)
+    own_target(found)  # the lock would stand beside the link, and the manifest would look for it beside the file
     return _Source(replace(given, file=found, found=True), (), os.path.dirname(found), found)
 
 

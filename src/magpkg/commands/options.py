@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
 
@@ -31,9 +31,10 @@ def manifest_options(command: _Command) -> _Command:
         jpath: tuple[str, ...],
         ext_str: tuple[str, ...],
         tla_str: tuple[str, ...],
+        found: bool,
         **others: object,
     ) -> object:
-        return command(given=_inputs(expression, file, jpath, ext_str, tla_str), **others)
+        return command(given=_inputs(expression, file, jpath, ext_str, tla_str, found=found), **others)
 
     options = (
         click.option("-e", "--expression", help="Evaluate this Jsonnet expression as the manifest."),
@@ -52,15 +53,10 @@ def manifest_options(command: _Command) -> _Command:
         ),
         click.option("-V", "--ext-str", multiple=True, help="Set an external variable: NAME=TEXT, or NAME."),
         click.option("--tla-str", multiple=True, help="Set a top-level argument: NAME=TEXT, or NAME."),
+        # What shims say of a manifest whose name is not their user's word, but what was found when they were written.
+        click.option("--found", is_flag=True, hidden=True),
     )
     return cast("_Command", _with_options(call, options))
-
-
-def inputs(parameters: Mapping[str, Any]) -> "Inputs":
-    """The evaluation that the manifest options ask for, from a command's parameters."""
-    names = ("expression", "file", "jpath", "ext_str", "tla_str")
-    expression, file, *several = (parameters.get(name) for name in names)
-    return _inputs(expression, file, *(values or () for values in several))
 
 
 def _inputs(
@@ -69,6 +65,8 @@ def _inputs(
     jpath: Sequence[str],
     ext_str: Sequence[str],
     tla_str: Sequence[str],
+    *,
+    found: bool = False,
 ) -> "Inputs":
     """The evaluation that the manifest options ask for; as in the jsonnet command, the last -J is looked in first."""
     from magpkg.evaluation.evaluate import Inputs
@@ -76,7 +74,7 @@ def _inputs(
     if expression is not None and file is not None:
         raise MagpkgError("-e and -f both name a manifest", "give one of them")
     external, top_level = _pairs(ext_str, "--ext-str"), _pairs(tla_str, "--tla-str")
-    return Inputs(expression, file, tuple(jpath[::-1]), external, top_level)
+    return Inputs(expression, file, tuple(jpath[::-1]), external, top_level, found)
 
 
 def entry_options(command: _Command) -> _Command:

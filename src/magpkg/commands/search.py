@@ -1,7 +1,6 @@
 """`magpkg search`."""
 
 import os
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -67,7 +66,6 @@ def search(
     if not found and not quiet:
         say(_nothing(words, (name for index in indices for name in index.offsets)))
     elif len(shown) < len(ranked) and not quiet:
-        sys.stdout.flush()
         say(f"{len(shown)} of {len(ranked)} packages; --all prints the others, a further word leaves fewer")
     return 0 if found else 1
 

@@ -74,7 +74,7 @@ def _evaluation(given: "Inputs", origin: str, here: str) -> list[str]:
     """The options by which the manifest is found from anywhere."""
     searched = [os.path.join(here, path) for path in given.import_path[::-1]]
     if given.expression is None:
-        manifest = ["-f", origin]
+        manifest = ["-f", origin, *(["--found"] if given.found or given.file is None else [])]
     else:
         manifest, searched = ["-e", given.expression], [here, *searched]  # the last one is looked in first
     return manifest + [word for path in searched for word in ("-J", path)]

@@ -35,17 +35,11 @@ def tree(
         tell(line)
 
 
-@completion.offering
-def _closure_names(context: click.Context, _: str) -> set[str]:
-    manifest, _evaluated = options.manifest(options.inputs(context.params))
-    return {node.name for node in outline(manifest.packages).nodes.values()}
-
-
 @click.command()
 @options.manifest_options
 @options.json_option
 @options.debug_option
-@click.argument("package", shell_complete=_closure_names)
+@click.argument("package", shell_complete=completion.locked_names)
 def why(
     given: "Inputs",
     as_json: bool,

@@ -37,11 +37,12 @@ class Draft:
 def draft(path: str, text: str) -> Iterator[Draft]:
     """A draft of the file at `path`, which is gone in the end if it was not used.
 
-    A link to a file that lies elsewhere stays one. The mode of a file that is there stays, too.
+    A link to a file beside or below it stays one. The mode of a file that is there stays, too. MagpkgError for a link
+    that leads out of its directory: who commits one to a repository would have another file of the user's written.
     """
     import tempfile
 
-    target = os.path.realpath(path)
+    target = own_target(path)
     with _writing(path):
         descriptor, partial = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(target))
     try:
@@ -54,6 +55,16 @@ def draft(path: str, text: str) -> Iterator[Draft]:
     finally:
         with suppress(FileNotFoundError):
             os.unlink(partial)
+
+
+def own_target(path: str) -> str:
+    """The file that the one at `path` is: itself, or what a link leads to, which must not be out of its directory."""
+    target = os.path.realpath(path)
+    if os.path.islink(path):
+        folder = os.path.realpath(os.path.dirname(path))
+        if not target.startswith(f"{folder.rstrip('/')}/"):
+            raise MagpkgError(f"{path}: is a symlink that leads out of its directory, to {target}", "name that file")
+    return target
 
 
 def _mode(path: str) -> int:

@@ -23,6 +23,9 @@ from magpkg.manifest.sources import MANIFEST_NAMES, Sources, find_manifest
 DATA_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(package_file)), "data")
 """Where `import 'magpkg/...'` is looked up, and nowhere else; holds the folder `magpkg`."""
 
+CORE_LOCK = f"{DATA_DIRECTORY}/magpkg/packages/core.lock.json"
+"""The lock of the packages that ship."""
+
 SHIPPED = "magpkg/"
 """How the names of imports begin that are magpkg's own. What is here, or on an import path, is never taken for them."""
 

@@ -35,10 +35,11 @@ def read_allowed(path: str | None, uid: int) -> tuple[str, ...]:
     """The directories in the list at `path`; none where it is not the user's own, or others could have written it."""
     if path is None:
         return ()
-    with suppress(OSError), open(path, "rb", opener=_without_waiting) as file:
-        status = os.fstat(file.fileno())
-        if stat.S_ISREG(status.st_mode) and status.st_uid == uid and not _writers(status):
-            return tuple(line for line in os.fsdecode(file.read()).split("\n") if line.startswith("/"))
+    with suppress(OSError):
+        if Owners(frozenset((_ROOT, uid)), None).problem(path) is None:
+            with open(path, "rb", opener=_without_waiting) as file:
+                text = os.fsdecode(file.read()) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else ""
+            return tuple(line for line in text.split("\n") if line.startswith("/"))
     return ()
 
 
@@ -70,19 +71,22 @@ class Owners:
             problem = self.problem(path)
         except OSError as error:
             raise MagpkgError(f"{path}: cannot be read: {error.strerror}") from error
-        if problem is None:
-            return
-        if self.allowed is not None:
-            consulted(self.allowed)
-            real = os.path.realpath(path)
-            for directory in read_allowed(self.allowed, os.geteuid()):
-                if real.startswith(f"{directory.rstrip('/')}/"):
-                    return
-        hint = (
-            f"if you trust everybody who can write there: magpkg allow {shlex.quote(os.path.realpath(project))}; "
-            "or name the manifest, with -f"
-        )
-        raise MagpkgError(f"{problem}, and it was found, not named: nothing in it is used", hint)
+        if problem is not None and not self._is_allowed(path, consulted):
+            hint = f"{_hint(project)}; or name the manifest, with -f"
+            raise MagpkgError(f"{problem}. Nothing is used that was found there and not named", hint)
+
+    def check_directory(self, path: str) -> None:
+        """Raise MagpkgError for a directory that is not such a user's: what is made there would not be believed."""
+        problem = self._problem_at(os.path.realpath(path), directory=True)
+        if problem is not None and not self._is_allowed(path, lambda _: None):
+            raise MagpkgError(f"{problem}. A manifest there would not be used", _hint(path))
+
+    def _is_allowed(self, path: str, consulted: Callable[[str], None]) -> bool:
+        if self.allowed is None:
+            return False
+        consulted(self.allowed)
+        real = f"{os.path.realpath(path)}/"
+        return any(real.startswith(f"{item.rstrip('/')}/") for item in read_allowed(self.allowed, os.geteuid()))
 
     def problem(self, path: str) -> str | None:
         """What on the way to the file at `path` somebody else could have made, in words; None where there is nothing.
@@ -95,10 +99,6 @@ class Owners:
                 if said is not None:
                     return said
         return None
-
-    def directory_problem(self, path: str) -> str | None:
-        """As `problem`, of a directory in which something is to be made."""
-        return self._problem_at(os.path.realpath(path), directory=True)
 
     def _problem_at(self, path: str, *, directory: bool) -> str | None:
         status = os.lstat(path)
@@ -113,6 +113,10 @@ class Owners:
             if writers
             else None
         )
+
+
+def _hint(directory: str) -> str:
+    return f"if you trust everybody who can write there: magpkg allow {shlex.quote(os.path.realpath(directory))}"
 
 
 def process_owners() -> Owners:

@@ -76,7 +76,7 @@ class Sources:
 
 
 def read_file(path: str) -> bytes:
-    """What the file at `path` holds; MagpkgError for what is no file, such as a pipe, which may never end, or too large.
+    """What the file at `path` holds; MagpkgError for a pipe, which may never end, or what is too large.
 
     Raises OSError where it cannot be read.
     """
@@ -123,3 +123,8 @@ def nearest_manifest(directory: str, sources: Sources) -> str | None:
     if found is not None:
         sources.guard(found)
     return found
+
+
+def check_place(directory: str) -> None:
+    """Raise MagpkgError for a directory where a manifest, were there one, would be refused as a stranger's."""
+    process_owners().check_directory(directory)
