@@ -16,8 +16,9 @@ LIBRARY = (
     "local core = import 'magpkg/packages/core.libsonnet'; "
     "{ packages: [core.bash, core.coreutils, core.dash], mounts: ['${PWD}'] }"
 )
-# What of magpkg a warm launch imports; of the standard library these take fcntl and ctypes beyond a bare interpreter.
-WARM_MODULES = {f"magpkg.launch.{name}" for name in ("environment", "hostfiles", "lock", "plan", "supervise")} | {
+# What of magpkg a warm launch imports; of the standard library these take fcntl and _ctypes beyond a bare interpreter.
+LAUNCH = ("bwrap", "environment", "hostfiles", "inherited", "kernel", "lock", "plan", "sentinel", "supervise")
+WARM_MODULES = {f"magpkg.launch.{name}" for name in LAUNCH} | {
     "magpkg",
     "magpkg.__main__",
     "magpkg.errors",

@@ -51,7 +51,7 @@ def test_ctrl_c_ends_a_command_that_does_not_catch_it(magpkg: Magpkg, terminals:
     terminal = opened(magpkg, terminals, "-e", BASE, "--", "sh", "-c", "echo rea''dy; exec sleep 600")
     terminal.expect("ready", 120)
     terminal.type("\x03")
-    assert terminal.wait() == 128 + signal.SIGINT
+    assert terminal.wait() == -signal.SIGINT
 
 
 def test_ctrl_c_reaches_a_command_once(magpkg: Magpkg, terminals: list[Terminal]) -> None:
@@ -123,7 +123,7 @@ def test_a_signal_that_ends_the_command_is_its_status(magpkg: Magpkg) -> None:
         assert running.stdout is not None
         assert running.stdout.readline() == "ready\n"
         running.terminate()
-        assert running.wait(30) == 128 + signal.SIGTERM
+        assert running.wait(30) == -signal.SIGTERM
 
 
 def test_a_killed_magpkg_leaves_the_lock_with_the_command(own_store: Magpkg) -> None:

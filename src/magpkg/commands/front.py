@@ -18,7 +18,7 @@ from magpkg.launch.plan import split_command
 OWN_FAILURE = 125
 """The status of `magpkg venv` and `run` for their own failures; any other is a command's, 126 and 127 a shell's."""
 
-INTERRUPTED = 130
+INTERRUPTED = -signal.SIGINT
 
 _ENTERING = (["venv"], ["run"])
 _MAKING = ("venv", "run", "shim", "fetch", "build", "export")
@@ -93,13 +93,18 @@ def _show_version(context: click.Context) -> None:
         context.exit()
 
 
+<<<<<<< HEAD
 def main() -> None:
     """Run magpkg with the process's arguments and exit."""
     take_over()
+=======
+def main() -> int:
+    """Run magpkg with the process's arguments: its exit status, or -n where signal n ended the command, or magpkg."""
+>>>>>>> 880c19d (Supervise as the command's own parent: each signal once, deaths and stops as they were, nothing inherited that leads out)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it, and the command is to inherit it
             signal.signal(number, _end_on_signal)
-    sys.exit(_status(lambda: magpkg.main(prog_name="magpkg", standalone_mode=False)))
+    return _status(lambda: magpkg.main(prog_name="magpkg", standalone_mode=False))
 
 
 def _status(run: Callable[[], object]) -> int:
@@ -118,6 +123,8 @@ def _status(run: Callable[[], object]) -> int:
         return fail(error, own_failure, debug=debug)
     except OSError as error:
         return fail(_explained(error), own_failure, debug=debug)
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else own_failure
     except (click.Abort, KeyboardInterrupt):
         making = sys.argv[1:2] and sys.argv[1] in _MAKING
         say("interrupted; what is fetched and made is kept" if making else "interrupted")
@@ -134,4 +141,4 @@ def _explained(error: OSError) -> MagpkgError:
 
 def _end_on_signal(number: int, _frame: object) -> None:
     # As an exception, so that work in progress is removed on the way out.
-    sys.exit(128 + number)
+    sys.exit(-number)

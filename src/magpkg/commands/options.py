@@ -227,7 +227,7 @@ def own_store(environment: Mapping[str, str]) -> Store:
 
 def bwrap(environment: Mapping[str, str]) -> str:
     """The path of bwrap, as PATH has it or as it was installed beside magpkg."""
-    from magpkg.launch.supervise import find_bwrap
+    from magpkg.launch.bwrap import find_bwrap
 
     return find_bwrap(environment.get("PATH", os.defpath))
 

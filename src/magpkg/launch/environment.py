@@ -3,8 +3,6 @@
 Part of every launch, so it imports next to nothing.
 """
 
-import os
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,7 +52,9 @@ def bwrap_arguments(options: "Iterable[str]", environment: "Mapping[str, str]", 
 def store_root(host: "Mapping[str, str]") -> str | None:
     """The root of the store: what MAGPKG_STORE names, else `.magpkg` in HOME; None where neither is usable."""
     named = host.get("MAGPKG_STORE", "")
-    if named:
-        return os.path.abspath(named)
+    if named and (not named.startswith("/") or {"", ".", ".."}.intersection(named[1:].split("/"))):
+        from os.path import abspath
+
+        return abspath(named)
     home = host.get("HOME", "")
-    return os.path.join(home, ".magpkg") if os.path.isabs(home) else None
+    return named or (f"{home.rstrip('/')}/.magpkg" if home.startswith("/") else None)

@@ -3,8 +3,7 @@
 Part of every launch, so it imports next to nothing.
 """
 
-import os
-import stat
+import posix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +11,8 @@ if TYPE_CHECKING:
 
 DIRECTORY, FILE, SYMLINK, MISSING, UNKNOWN = "directory", "file", "symlink", "missing", "unknown"
 
-
+# stat(2): the modules `stat` and `os` would be two more to import.
+_KIND, _KINDS = 0o170000, {0o040000: DIRECTORY, 0o120000: SYMLINK}
 _LINKS_MAX = 40  # as the kernel has it
 
 
@@ -22,34 +22,34 @@ class HostFiles:
     def kind(self, path: str, *, follow: bool = False) -> str:
         """DIRECTORY, SYMLINK, MISSING, FILE for anything else, UNKNOWN where the user may not look."""
         try:
-            mode = os.stat(path, follow_symlinks=follow).st_mode
+            kind = posix.stat(path, follow_symlinks=follow).st_mode & _KIND
         except (FileNotFoundError, NotADirectoryError):
             return MISSING
         except OSError:
             return UNKNOWN
-        if stat.S_ISDIR(mode):
-            return DIRECTORY
-        return SYMLINK if stat.S_ISLNK(mode) else FILE
+        return _KINDS.get(kind, FILE)
 
     def link_target(self, path: str) -> str:
         """The target of the symlink at `path`."""
-        return os.readlink(path)
+        return posix.readlink(path)
 
     def names(self, path: str) -> "Sequence[str]":
         """The names in the directory at `path`, sorted."""
-        return sorted(os.listdir(path))
+        return sorted(posix.listdir(path))
 
     def mode(self, path: str) -> int:
         """The permission bits of what is at `path`."""
-        return stat.S_IMODE(os.stat(path).st_mode)
+        return posix.stat(path).st_mode & 0o7777
 
     def executable(self, path: str) -> bool:
         """Whether the user may execute the file at `path`."""
-        return os.access(path, os.X_OK)
+        return posix.access(path, posix.X_OK)
 
     def real_path(self, path: str) -> str:
         """`path` without symlinks."""
-        return os.path.realpath(path)
+        from os.path import realpath
+
+        return realpath(path)
 
 
 Answer = tuple[str, str, str]
@@ -82,12 +82,12 @@ class RecordingFiles(HostFiles):
         while rest:
             name = rest.pop()
             if name == "..":
-                at = os.path.dirname(at).rstrip("/")
+                at = at.rpartition("/")[0]
             elif name not in ("", "."):
                 at = f"{at}/{name}"
                 if self.kind(at) == SYMLINK:
                     target = self.link_target(at)
-                    at = "" if target.startswith("/") else os.path.dirname(at).rstrip("/")
+                    at = "" if target.startswith("/") else at.rpartition("/")[0]
                     rest += target.split("/")[::-1]
                     links += 1
                     if links > _LINKS_MAX:

