@@ -22,8 +22,9 @@ SCRIPTS = os.path.join(os.path.dirname(package_file), "data", "shims")
 
 _HEAD = "#!/bin/sh\n# A shim of magpkg: written by `magpkg shim`, and to be written over by it.\n"
 _PERL = "/usr/bin/perl"  # the system's: what else is in PATH may load no end of things
-# The numbers of statx, prctl, rt_sigprocmask, rt_sigtimedwait and exit_group: asm/unistd_64.h, asm-generic/unistd.h.
-_SYSTEM_CALLS = {"x86_64": "332,157,14,128,231", "aarch64": "291,167,135,137,94"}
+# The numbers of statx, prctl, rt_sigprocmask, rt_sigtimedwait, exit_group, keyctl, waitid and rt_sigaction:
+# asm/unistd_64.h, asm-generic/unistd.h.
+_SYSTEM_CALLS = {"x86_64": "332,157,14,128,231,250,247,13", "aarch64": "291,167,135,137,94,219,95,134"}
 # Perl tells of a locale that is not installed, and reads one that is, unless these are set.
 _PLAIN_PERL = "PERL_BADLANG=0 PERL_SKIP_LOCALE_INIT=1"
 

@@ -2,43 +2,52 @@
 #
 #     perl launcher.pl NUMBERS MAGPKG... venv OPTION... -- COMMAND ARGUMENT...
 #
-# This, arguments.pl and supervisor.pl do what start.py, plan.py, hostfiles.py, lock.py, environment.py and launch.py do,
-# with the same files; the reasons stand there. They decide nothing: what is not plainly as the plan has it is left to
-# MAGPKG. Tenths of a millisecond count. So no module of Perl is loaded, not even strict; calls of the kernel that Perl
-# has no word for are made by their numbers; and bwrap is started as soon as it is known which one. It waits for its
-# arguments, having done nothing yet, while arguments.pl is compiled and finds whether the plan holds.
+# This, arguments.pl and supervisor.pl do what start.py and the modules of launch/ do, with the same files; the reasons
+# stand there, and tests/integration/test_launchers.py holds both to the same table. They decide nothing: what is not
+# plainly as the plan has it is left to MAGPKG. Tenths of a millisecond count. So no module of Perl is loaded, not even
+# strict; calls of the kernel that Perl has no word for are made by their numbers; and bwrap is started as soon as it is
+# known which one. It waits for its arguments, having done nothing yet, while arguments.pl is compiled and finds whether
+# the plan holds; and supervisor.pl is compiled while bwrap makes the sandbox.
 
 delete @ENV{'PERL_BADLANG', 'PERL_SKIP_LOCALE_INIT'};    # the launcher's, which set them for this process alone
 
-our ($plan, $held, $monitor, $reports, $previous);
-our $AWAITED = pack 'Q', 0x14a07;                        # HUP INT QUIT USR1 USR2 TERM CHLD, each n as bit n - 1
-our ($STATX, $PRCTL, $SIGPROCMASK, $SIGTIMEDWAIT, $EXIT_GROUP) = split /,/, shift @ARGV;
-$_ += 0 for $STATX, $PRCTL, $SIGPROCMASK, $SIGTIMEDWAIT, $EXIT_GROUP;    # a text would be passed by its address
+our ($plan, $held, $monitor, $reports, $previous, $gate, $gate_number, $life);
+our $ALL = "\xff" x 8;    # every signal
+our ($STATX, $PRCTL, $SIGPROCMASK, $SIGTIMEDWAIT, $EXIT_GROUP, $KEYCTL, $WAITID, $SIGACTION) = map { 0 + $_ } split /,/,
+    shift @ARGV;          # a text would be passed by its address
 our @magpkg = @ARGV;
 $SIG{__DIE__} = \&long_way;
+$SIG{CHLD} = 'DEFAULT';
+$SIGACTION or long_way();    # a shim of an older magpkg
+my @null;                    # inherited.py: closed standard descriptors
+for (0 .. 2) { -e "/proc/self/fd/$_" or sysopen $null[$_], '/dev/null', 2 }
 shift until $ARGV[0] eq 'venv';
 my @options;
 push @options, shift until $ARGV[0] eq '--';
 our (undef, @command) = @ARGV;
 
 $plan = plan(@options);
-hold("$plan->{venv}.lock");
 my $sink = start();
 part('arguments.pl');
 my $arguments = arguments();
+hold("$plan->{venv}.lock");
 delete $SIG{__DIE__};        # from here on the command runs
 $SIG{PIPE} = 'IGNORE';       # bwrap says itself why it reads no further
 for (my $at = 0; $at < length $arguments;) { $at += syswrite($sink, $arguments, 65536, $at) || last }
 close $sink;
-syscall $PRCTL, 36, 1, 0, 0, 0;        # PR_SET_CHILD_SUBREAPER
-my $status = ended();
+part('supervisor.pl');
+my $status = supervise();
 utime undef, undef, $held;
-syscall $EXIT_GROUP, 0 + $status;      # nothing is left to flush
+end_like($status);
 
 # Leave everything to magpkg, in this process.
 sub long_way {
     if ($monitor) { kill KILL => $monitor; waitpid $monitor, 0 }
-    syscall $SIGPROCMASK, 2, $previous, 0, 8 if defined $previous;
+    if (defined $previous) {
+        my $none = pack 'q2', 0, 0;
+        1 while syscall($SIGTIMEDWAIT, $ALL, 0, $none, 8) > 0;    # what has come was the command's
+        syscall $SIGPROCMASK, 2, $previous, 0, 8;
+    }
     $SIG{PIPE} = 'DEFAULT' if defined $sink;
     { exec {$magpkg[0]} @magpkg }
     print STDERR "magpkg: error: $magpkg[0]: cannot be run: $!\n";
@@ -59,12 +68,14 @@ sub plan {
     sysread $source, my $text, 4096;
     my ($version) = $text =~ /^__version__ = "(.*)"$/m;
     my @variables = map { $ENV{$_} // '' } 'PWD', 'HOME', 'USER', 'PATH';
-    my $key       = join "\0", 'magpkg plan 2', $version, $package, $directory, @variables, @_;
+    my $user      = join ' ', $<, $(, umask;
+    my $key       = join "\0", 'magpkg plan 3', $version, $package, $directory, $user, @variables, @_;
     my $root      = $ENV{MAGPKG_STORE} || (($ENV{HOME} // '') =~ m{\A/} ? "$ENV{HOME}/.magpkg" : long_way());
     my $name = sprintf '%016x', unpack '%64Q*', $key . "\0" x (-length($key) % 8);
     open my $file, '<', "$root/eval/$name" or long_way();
+    is_own(stat $_) or long_way() for $file, "$root/eval", $root;
     sysread $file, my $content, -s $file;
-    $key = 8 + @_ . "\0$key\0";
+    $key = 9 + @_ . "\0$key\0";
     index($content, $key) == 0 or long_way();
     my @items = split /\0/, substr($content, length $key), -1;
     my %plan  = map { $_ => [splice @items, 0, shift @items] }
@@ -75,54 +86,77 @@ sub plan {
     return \%plan;
 }
 
+sub is_own { return @_ && $_[4] == $> && !($_[2] & 022) }
+
 # lock.py: the shared lock; one that is not free at once is for magpkg to wait for.
 sub hold {
-    open my $opened, '<', $_[0] or long_way();
-    my $number = fcntl $opened, 1030, 200;    # F_DUPFD_CLOEXEC, out of the way of the descriptors that scripts choose
-    open $held, '<&=', $number or long_way();
+    open $held, '<', $_[0] or long_way();
     flock $held, 5 or long_way();             # LOCK_SH | LOCK_NB
     (stat $held)[3] && -d $plan->{rootfs} or long_way();
     utime undef, undef, $held;
 }
 
-# launch.py: bwrap, waiting for its arguments; returns where they are written to.
+# bwrap.py: bwrap, found anew and waiting for its arguments; returns where they are written to.
 sub start {
+    my ($found) = grep { -x && -f _ } map { ($_ eq '' ? '.' : $_) . '/bwrap' } split /:/, $ENV{PATH} // '/bin:/usr/bin', -1;
+    ($found // '') eq $plan->{bwrap} or long_way();
     pipe my $hidden, my $sink or long_way();
     pipe $reports, my $told or long_way();
+    pipe my $gated, $gate or long_way();
+    pipe $life, my $alive or long_way();
+    $gate_number = fileno $gated;
+    my @given = ($hidden, $told, $gated);
+    for (@{$plan->{options}}) {
+        s/\A\x01handed:// or next;
+        pipe my $reader, my $writer or long_way();
+        syswrite $writer, pack 'H*', $_;
+        push @given, $reader;
+        $_ = fileno $reader;
+    }
     $previous = "\0" x 8;
-    syscall $SIGPROCMASK, 0, $AWAITED, $previous, 8;    # SIG_BLOCK
+    syscall $SIGPROCMASK, 0, $ALL, $previous, 8;    # SIG_BLOCK
     $monitor = fork // long_way();
     return $sink if $monitor;
-    fcntl $_, 2, 0 for $hidden, $told, $held;                   # F_SETFD: inherited
+    my ($chosen) = grep { !-e "/proc/self/fd/$_" } 200 .. 207;
+    my $number = defined $chosen ? fcntl $alive, 0, $chosen : undef;    # F_DUPFD: out of the way of scripts
+    open my $kept, '>&=', $number if defined $number;
+    fcntl $_, 2, 0 for @given, $kept // $alive;                         # F_SETFD: inherited
+    keep_from_command(map { fileno $_ } @given, $kept // $alive);
+    syscall $KEYCTL, 1, 0;                                              # KEYCTL_JOIN_SESSION_KEYRING
     $SIG{PIPE} = $SIG{XFSZ} = 'DEFAULT';
-    syscall $SIGPROCMASK, 2, $previous, 0, 8;           # SIG_SETMASK
+    syscall $SIGPROCMASK, 2, $previous, 0, 8;                           # SIG_SETMASK
     %ENV = ();
-    exec {$plan->{bwrap}} 'bwrap', '--args', fileno $hidden, '--json-status-fd', fileno $told, '--', @command;
+    exec {$found} 'bwrap', '--args', fileno $hidden, '--json-status-fd', fileno $told, '--block-fd', $gate_number, '--',
+        @command;
     syscall $EXIT_GROUP, 1;
 }
 
-# The exit status of the command, when it has ended. Anything but the plain case is supervisor.pl's.
-sub ended {
-    my $said = '';
-    while ($said !~ /\}/) { sysread $reports, $said, 4096, length $said or last }
-    my $info   = "\0" x 128;                                    # siginfo_t
-    my $number = syscall $SIGTIMEDWAIT, $AWAITED, $info, 0, 8;
-    my $code   = waitpid($monitor, 1) == $monitor ? $? : undef; # WNOHANG
-    my $status = defined $code ? reported($said, $code) : undef;
-    return $status if defined $status;
-    part('supervisor.pl');
-    return supervise($said, $number, $info, $code);
+# inherited.py: what is a way out of the sandbox is closed here, in the process that becomes bwrap.
+sub keep_from_command {
+    my %own = map { $_ => 1 } @_;
+    opendir my $listing, '/proc/self/fd' or return;
+    for (grep { /\d/ && !$own{$_} } readdir $listing) {
+        my $path = "/proc/self/fd/$_";
+        stat $path or next;
+        next if -p _ || -S _ || -c _ || -f _ && readlink($path) =~ m{\A/};
+        if    ($_ > 2)  { open my $odd, '<&=', $_; close $odd if $odd }
+        elsif ($_ == 0) { open STDIN,  '<',  '/dev/null' }
+        elsif ($_ == 1) { open STDOUT, '+<', '/dev/null' }
+        elsif ($_ == 2) { open STDERR, '+<', '/dev/null' }
+    }
 }
 
-# The exit status that the monitor reported before it ended; undef where a signal ended it.
-sub reported {
-    my ($said, $code) = @_;
-    while (sysread $reports, $said, 4096, length $said) { }
-    my ($init)   = $said =~ /"child-pid": *(\d+).*"pid-namespace"/;
-    my ($status) = $said =~ /"exit-code": *(\d+)/;
-    if (defined $status && $init) { kill KILL => $init; waitpid $init, 0 }
-    if (!defined $status && !($code & 127)) { undef $monitor; long_way() }    # magpkg finds out why
-    return $status;
+# kernel.py: end as the command did, whose status is -n where a signal ended it.
+sub end_like {
+    my ($status) = @_;
+    if ($status < 0) {
+        my ($number, $default) = (-$status, "\0" x 32);                 # struct sigaction
+        syscall $PRCTL, 4, 0, 0, 0, 0;                                  # PR_SET_DUMPABLE: the core is the command's
+        syscall $SIGACTION, $number, $default, 0, 8 if $number != 9;
+        my $mask = pack 'Q', 1 << $number - 1;
+        syscall $SIGPROCMASK, 1, $mask, 0, 8;                           # SIG_UNBLOCK
+        kill $number, $$;
+        $status = 128 + $number;
+    }
+    syscall $EXIT_GROUP, 0 + $status;                                   # nothing is left to flush
 }
-
-sub shell_status { return $_[0] & 127 ? 128 + ($_[0] & 127) : $_[0] >> 8 }
