@@ -32,7 +32,6 @@ def main() -> None:
         status = command_line()
         if status >= 0:
             sys.exit(status)
-        sys.stdout.flush()
     from magpkg.launch.kernel import end_like
 
     end_like(status)  # nothing is left to flush, and taking the interpreter down would cost a millisecond

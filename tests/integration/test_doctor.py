@@ -16,12 +16,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-<<<<<<< HEAD
-from magpkg.launch.supervise import find_bwrap
-from magpkg.sandbox.kernel import Kernel
-=======
 from magpkg.launch.bwrap import find_bwrap
->>>>>>> 880c19d (Supervise as the command's own parent: each signal once, deaths and stops as they were, nothing inherited that leads out)
+from magpkg.sandbox.kernel import Kernel
 from tests.support.manifests import expression
 from tests.support.process import Magpkg, Outcome
 

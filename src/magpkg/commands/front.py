@@ -11,7 +11,7 @@ from collections.abc import Callable
 import click
 
 from magpkg.commands.catalogue import COMMANDS, GROUPS
-from magpkg.commands.terminal import fail, misused, say, take_over
+from magpkg.commands.terminal import fail, finish, misused, say, take_over
 from magpkg.errors import CommandNotStarted, MagpkgError, storage_hint, working_directory_gone
 from magpkg.launch.plan import split_command
 
@@ -93,18 +93,16 @@ def _show_version(context: click.Context) -> None:
         context.exit()
 
 
-<<<<<<< HEAD
-def main() -> None:
-    """Run magpkg with the process's arguments and exit."""
-    take_over()
-=======
 def main() -> int:
     """Run magpkg with the process's arguments: its exit status, or -n where signal n ended the command, or magpkg."""
->>>>>>> 880c19d (Supervise as the command's own parent: each signal once, deaths and stops as they were, nothing inherited that leads out)
+    take_over()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it, and the command is to inherit it
             signal.signal(number, _end_on_signal)
-    return _status(lambda: magpkg.main(prog_name="magpkg", standalone_mode=False))
+    status = _status(lambda: magpkg.main(prog_name="magpkg", standalone_mode=False))
+    if status < 0:
+        finish()
+    return status
 
 
 def _status(run: Callable[[], object]) -> int:

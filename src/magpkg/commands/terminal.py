@@ -61,6 +61,11 @@ def standard_output() -> BinaryIO:
     return sys.stdout.buffer
 
 
+def finish() -> None:
+    """Have what was printed be on its way, before a signal ends this process."""
+    sys.stdout.flush()
+
+
 def take_over() -> None:
     """Let neither libraries nor Python write to the terminal by themselves: what they say may quote a stranger."""
     import logging
