@@ -16,6 +16,7 @@ from magpkg.debian.suite import Trust
 from magpkg.debian.textfile import Draft, draft
 from magpkg.errors import MagpkgError
 from magpkg.evaluation.evaluate import is_plain
+from magpkg.manifest.manifest import read_suites
 from magpkg.manifest.sources import Sources, find_manifest
 from magpkg.project.namelist import with_names, without_names
 from magpkg.project.skeleton import reference
@@ -121,7 +122,12 @@ def _locked(
     old = load_found_lock(lock_path, file)
     store = options.store(os.environ)
     suites = options.suites(store, speaker(quiet=quiet), offline=offline)
-    market = visit(suites, scope((), (), None, old), trust, old)
+    market = visit(
+        suites,
+        scope((), (), None, old, read_suites(value.get("suites") if isinstance(value, dict) else None)),
+        trust,
+        old,
+    )
     wanted = wanted_names(lock_path, market.universe.names, lambda *_: value)
     if not wanted:
         raise nothing_to_lock(path, lock_path)

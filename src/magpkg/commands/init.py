@@ -13,6 +13,7 @@ from magpkg.debian.lockfile import LOCK_NAME, Lock, check_debian_name, lock_text
 from magpkg.debian.locking import Market, Scope, make_lock, visit
 from magpkg.debian.suite import Trust
 from magpkg.debian.textfile import already_there, draft
+from magpkg.manifest.manifest import read_suites
 from magpkg.manifest.sources import MANIFEST_NAMES, check_place
 from magpkg.project.needs import DEFAULT, Need, find_needs
 from magpkg.project.skeleton import jsonnet_text, yaml_text
@@ -49,15 +50,18 @@ def init(
         if os.path.lexists(taken):
             raise already_there(taken)
     check_place(directory)
+    where = scoped(None)
+    named = read_suites(list(where.suites))
     needs = _needs(os.listdir(directory), names)
     lock = None
     if not no_lock:
         suites = options.suites(options.store(os.environ), speaker(quiet=quiet), offline=offline)
-        market = visit(suites, scoped(None), trust(), None)
+        market = visit(suites, where, trust(), None)
         needs = _on_offer(needs, market, quiet=quiet)
         wanted = [name for need in needs for name in need.packages]
         lock = make_lock(market, wanted, {}, recommends=False)
-    write_project(path, yaml_text(needs) if as_yaml else jsonnet_text(needs), lock_path, lock)
+    text = yaml_text if as_yaml else jsonnet_text
+    write_project(path, text(needs, named), lock_path, lock)
     if not quiet:
         for need in needs:
             say(f"{need.reason}: {', '.join(need.packages)}")

@@ -1,7 +1,7 @@
 """`magpkg lock`."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import click
@@ -13,7 +13,7 @@ from magpkg.debian.locking import Scope, make_lock, nothing_to_lock, revisit, sc
 from magpkg.debian.suite import Suites, Trust
 from magpkg.debian.textfile import own_target
 from magpkg.errors import MagpkgError
-from magpkg.evaluation.evaluate import Inputs, evaluate
+from magpkg.evaluation.evaluate import Inputs, evaluate, suites_of
 from magpkg.manifest.sources import MANIFEST_NAMES, Sources, nearest_manifest
 
 
@@ -35,7 +35,7 @@ from magpkg.manifest.sources import MANIFEST_NAMES, Sources, nearest_manifest
 @click.argument("names", nargs=-1, shell_complete=completion.lock_names)
 def lock(
     given: Inputs,
-    scoped: Callable[[Lock | None], Scope],
+    scoped: Callable[[Lock | None, Sequence[str]], Scope],
     output: str | None,
     recommends: bool | None,
     upgrade: bool,
@@ -57,12 +57,12 @@ def lock(
     if source.inputs is None and not upgrade and output is None:
         _check_is_no_manifests(path)
     old = load_lock(path) if output is not None else load_found_lock(path, given.file)
-    where = scoped(old)
+    where = scoped(old, source.suites())
     store = options.store(os.environ)
     suites = options.suites(store, speaker(quiet=quiet), offline=offline or check)
     trusted = trust()
     if check:
-        _check(path, old, lambda lock: source.wanted(path, lambda: _on_offer(suites, lock)))
+        _check(path, old, source.suites(), lambda lock: source.wanted(path, lambda: _on_offer(suites, lock)))
         return
     market = visit(suites, where, trusted, old)
     wanted = source.wanted(path, lambda: market.universe.names() | set(old.pins if old else ()))
@@ -88,6 +88,10 @@ class _Source:
     names: tuple[str, ...]
     directory: str
     label: str
+
+    def suites(self) -> Sequence[str]:
+        """The suites that the manifest names, if it is one that says so."""
+        return () if self.inputs is None else suites_of(self.inputs)
 
     def wanted(self, path: str, offered: Callable[[], Iterable[str]]) -> set[str]:
         """The names that are wanted of the lock at `path`."""
@@ -143,9 +147,13 @@ def _on_offer(suites: Suites, lock: Lock) -> set[str]:
     return market.universe.names() | set(lock.pins)
 
 
-def _check(path: str, lock: Lock | None, wanted: Callable[[Lock], set[str]]) -> None:
+def _check(path: str, lock: Lock | None, suites: Sequence[str], wanted: Callable[[Lock], set[str]]) -> None:
     if lock is None:
         raise MagpkgError(f"{path}: there is no such file", "run magpkg lock, which makes it, and commit it")
+    locked = tuple(item.suite for item in lock.suites)
+    if suites and tuple(suites) != locked:
+        message = f"{path}: is of {' and '.join(locked)}, the manifest names {' and '.join(suites)}"
+        raise MagpkgError(message, "run magpkg lock and commit the change")
     missing = sorted(wanted(lock) - set(lock.pins))
     if missing:
         raise MagpkgError(f"{path}: lacks {', '.join(missing)}", "run magpkg lock and commit the change")

@@ -100,6 +100,8 @@ def _save(asked: AdHoc, lock_path: str, *, quiet: bool) -> None:
     directory = options.working_directory(os.environ)
     lock = load_lock(lock_path)
     path = os.path.join(directory, "magpkg.yaml")
-    write_project(path, yaml_text([Need("asked for", asked.names)]), os.path.join(directory, LOCK_NAME), lock)
+    write_project(
+        path, yaml_text([Need("asked for", asked.names)], asked.where.suites), os.path.join(directory, LOCK_NAME), lock
+    )
     if not quiet:
         say(f"{path}: written, and {LOCK_NAME} beside it")

@@ -30,12 +30,21 @@ class Scope:
     architecture: str
 
 
-def scope(suites: Sequence[str], components: Sequence[str], architecture: str | None, lock: Lock | None) -> Scope:
-    """The scope that is asked for; what is left open is as in the lock there is, else the default."""
+def scope(
+    suites: Sequence[str],
+    components: Sequence[str],
+    architecture: str | None,
+    lock: Lock | None,
+    manifest: Sequence[str] = (),
+) -> Scope:
+    """The scope that is asked for; what is left open is as in the lock there is, else the default.
+
+    Suites that a `manifest` names go before those of its lock.
+    """
     old_suites = tuple(item.suite for item in lock.suites) if lock else ()
     old_components = tuple(dict.fromkeys(name for item in lock.suites for name in item.components)) if lock else ()
     return Scope(
-        suites=tuple(suites) or old_suites or (DEFAULT_SUITE,),
+        suites=tuple(suites) or tuple(manifest) or old_suites or (DEFAULT_SUITE,),
         components=tuple(components) or old_components or (DEFAULT_COMPONENT,),
         architecture=architecture or (lock.architecture if lock else DEFAULT_ARCHITECTURE),
     )

@@ -17,6 +17,7 @@ from typing import Protocol
 from magpkg import __file__ as package_file
 from magpkg.errors import MagpkgError
 from magpkg.manifest.field import near
+from magpkg.manifest.manifest import read_suites
 from magpkg.manifest.package import REFERENCE_FIELD, PackageGraph
 from magpkg.manifest.sources import MANIFEST_NAMES, Sources, find_manifest
 
@@ -100,10 +101,24 @@ def evaluate(inputs: Inputs, graph: PackageGraph, stand_in: LockStandIn | None =
     Where the manifest reads the lock file that `stand_in` stands for, it gets what that offers, file or no file.
     Raises MagpkgError with the evaluator's own message and place for whatever fails.
     """
+    return _evaluated(inputs, graph, stand_in, "")
+
+
+def suites_of(inputs: Inputs) -> tuple[str, ...]:
+    """The suites that a manifest names; of a program nothing else is evaluated for it, so no lock need be there.
+
+    A manifest that is a function of outside arguments names none here: what it will have is known when it is called.
+    """
+    value = _evaluated(inputs, PackageGraph(), None, "suites").value
+    return read_suites(value.get("suites") if isinstance(value, dict) else None)
+
+
+def _evaluated(inputs: Inputs, graph: PackageGraph, stand_in: LockStandIn | None, only: str) -> Evaluated:
+    """As `evaluate`; where a field is named by `only`, a program's value is an object with at most that."""
     sources = Sources((DATA_DIRECTORY, *inputs.import_path))
     jsonnet = _Evaluation(inputs, graph, sources, stand_in)
     if inputs.expression is not None:
-        value = jsonnet.run("<expression>", inputs.expression)
+        value = jsonnet.run("<expression>", _only(inputs.expression, only))
         return Evaluated(value, f"an expression in {os.getcwd()}", os.getcwd(), sources)
     if inputs.file is None:
         path = find_manifest(os.getcwd(), sources)
@@ -114,9 +129,17 @@ def evaluate(inputs: Inputs, graph: PackageGraph, stand_in: LockStandIn | None =
         else:
             sources.owners = sources.owners.with_those_of(path)
     text = sources.read_text(path)
-    value = parse_plain(path, text) if is_plain(path) else jsonnet.run(os.path.abspath(path), text)
+    value = parse_plain(path, text) if is_plain(path) else jsonnet.run(os.path.abspath(path), _only(text, only))
     path = os.path.abspath(path)
     return Evaluated(value, path, os.path.dirname(path), sources)
+
+
+def _only(text: str, name: str) -> str:
+    """The program `text`, or one that evaluates the field `name` of it and no other; lines keep their numbers."""
+    if not name:
+        return text
+    has = f"std.isObject(manifest) && std.objectHasAll(manifest, '{name}')"
+    return f"local manifest = ({text}\n); if {has} then {{ {name}: manifest.{name} }} else {{}}"
 
 
 @dataclass

@@ -15,8 +15,9 @@ from magpkg.manifest.package import Package, PackageGraph, runtime_closure
 LAYOUT_VERSION = "2"
 """The version of how a closure is laid out as a rootfs; raised whenever the same closure comes out differently."""
 
-_FIELDS = ("packages", "envKeep", "envSet", "mountDefaults", "mounts", "fsEntries", "network", "unshare")
+_FIELDS = ("packages", "suites", "envKeep", "envSet", "mountDefaults", "mounts", "fsEntries", "network", "unshare")
 _NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net")
+_SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*(/[A-Za-z0-9][A-Za-z0-9.+~_-]*)*\Z")
 _VARIABLE_NAME = re.compile(r"[^=\0]+\Z")
 
 
@@ -30,6 +31,8 @@ class Manifest:
     mount_defaults: bool = True
     mounts: tuple[Mount, ...] = ()
     fs_entries: tuple[FsEntry, ...] = ()
+    suites: tuple[str, ...] = ()
+    """Where `magpkg lock` looks for Debian's packages; no part of the hash, since what it finds is in the lock."""
     unshare: tuple[str, ...] = ()
     """Namespaces of its own, in order, each once; `network: false` is one of them."""
 
@@ -78,6 +81,7 @@ def read_manifest(value: object, graph: PackageGraph, names: Names | None = None
         mount_defaults=read_bool(_given(fields, "mountDefaults", True), "venv.mountDefaults"),
         mounts=_read_mounts(_given(fields, "mounts", [])),
         fs_entries=read_fs_entries(_given(fields, "fsEntries", []), "venv.fsEntries"),
+        suites=read_suites(fields.get("suites")),
         unshare=_read_unshare(fields),
     )
 
@@ -98,6 +102,16 @@ def _read_packages(value: object, graph: PackageGraph, names: Names | None) -> t
         else:
             packages.append(graph.read(item, where))
     return (*packages, *names.base()) if named and names is not None else tuple(packages)
+
+
+def read_suites(value: object) -> tuple[str, ...]:
+    """The suites that a manifest names in its field of that name, `value`; none where it leaves that to the lock."""
+    items = read_list([] if value is None else value, "venv.suites")
+    names = tuple(read_text(item, f"venv.suites[{index}]") for index, item in enumerate(items))
+    for index, name in enumerate(names):
+        if not _SUITE_NAME.match(name):
+            raise MagpkgError(f"venv.suites[{index}]: is no name of a suite, such as trixie: {shown(name)}")
+    return tuple(dict.fromkeys(names))
 
 
 def _read_mounts(value: object) -> tuple[Mount, ...]:

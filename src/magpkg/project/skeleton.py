@@ -34,7 +34,7 @@ def reference(packages: str, name: str) -> str:
     return f"{packages}.{name}" if plain else f"{packages}['{name}']"
 
 
-def jsonnet_text(needs: Sequence[Need]) -> str:
+def jsonnet_text(needs: Sequence[Need], suites: Sequence[str]) -> str:
     """A manifest in Jsonnet that reads the lock beside it."""
     lines = [
         "// The environment of this project. `magpkg venv` starts a shell in it, `magpkg venv -- COMMAND` a command.",
@@ -49,6 +49,9 @@ def jsonnet_text(needs: Sequence[Need]) -> str:
         "  packages: packages.base + [",
         *_listed(needs, "    // ", lambda name: f"    {reference('packages', name)},"),
         "  ],",
+        "",
+        "  // Where `magpkg lock` looks for them: suites of Debian.",
+        f"  suites: {list(suites)},",
         "",
         "  // What of the host is shown inside. The root itself is read-only.",
         "  mounts: [",
@@ -72,7 +75,7 @@ def jsonnet_text(needs: Sequence[Need]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def yaml_text(needs: Sequence[Need]) -> str:
+def yaml_text(needs: Sequence[Need], suites: Sequence[str]) -> str:
     """A manifest in YAML; the base comes by itself, since it names packages by strings."""
     lines = [
         "# The environment of this project. `magpkg venv` starts a shell in it, `magpkg venv -- COMMAND` a command.",
@@ -82,6 +85,9 @@ def yaml_text(needs: Sequence[Need]) -> str:
         "# `magpkg remove NAME` change this list and the pins.",
         "packages:",
         *_listed(needs, "  # ", lambda name: f"  - {name}"),
+        "",
+        "# Where `magpkg lock` looks for them: suites of Debian.",
+        f"suites: [{', '.join(suites)}]",
         "",
         "# What of the host is shown inside. The root itself is read-only.",
         "mounts:",
