@@ -1,11 +1,22 @@
 """Packages with a build script, packages that are unpacked, and what many launches at once make."""
 
+import dataclasses
 import json
 import os
 import pathlib
 import re
+import secrets
+import signal
 import stat
+import threading
+import time
 
+import pytest
+
+from magpkg.launch.supervise import find_bwrap
+from magpkg.making.bounds import Bounds
+from magpkg.making.room import Room
+from magpkg.making.script import run
 from tests.support.archives import sha256, tar_bytes
 from tests.support.process import Magpkg, Outcome
 
@@ -90,7 +101,7 @@ def test_the_bounds_are_of_all_that_a_package_unpacks(own_store: Magpkg) -> None
         pathlib.Path(own_store.directory, f"{name}.tar").write_bytes(data)
         fetch.append({"filename": f"{name}.tar", "sha256": sha256(data), "urls": [f"{name}.tar"]})
     manifest = json.dumps({"packages": [{"name": "mine", "build": "untar", "fetch": fetch}]})
-    few, enough = ({"MAGPKG_MAX_UNPACKED_ENTRIES": number} for number in ("5", "6"))
+    few, enough = ({"MAGPKG_MAX_UNPACKED_ENTRIES": number} for number in ("5", "8"))  # six files, two directories
     done = own_store.run("build", "-e", manifest, env=few)
     assert "package mine: two.tar: unpacks to more than 5 entries" in done.stderr
     own_store.run("build", "-e", manifest, env=enough).checked()
@@ -162,3 +173,114 @@ def test_many_first_launches_at_once_make_one_venv(own_store: Magpkg) -> None:
     assert sum("making" in said for _, said, _ in ended) == 1
     assert len([name for name in os.listdir(f"{own_store.store}/venv") if not name.endswith(".lock")]) == 1
     assert os.listdir(f"{own_store.store}/tmp") == []
+
+
+# ---- the end of a build
+
+KEPT = "while :; do echo x >>/out/late; done"
+ENDS = {
+    "a daemon": f"(setsid sh -c '{KEPT}' >/dev/null 2>&1 </dev/null &) ; sleep 0.1",
+    "one that ignores signals": f"(trap '' HUP INT TERM QUIT; {KEPT}) & sleep 0.1",
+    "one that holds the log": "sleep 600 & sleep 0.1",
+    "a fork bomb": "bomb() { bomb | bomb & }; bomb; sleep 0.3",
+}
+
+
+def marked(mark: str) -> list[str]:
+    """The processes of this machine that have a text in their environment."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark.encode() in path.read_bytes():
+                found.append(path.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("status", [0, 3])
+@pytest.mark.parametrize("kind", sorted(ENDS))
+def test_nothing_of_a_build_outlives_it(own_store: Magpkg, kind: str, status: int) -> None:
+    mark = f"BUILD_OF_TEST={secrets.token_hex(8)}"
+    lines = [f"export {mark}", "echo early >/out/early", ENDS[kind], f"exit {status}"]
+    done = built(own_store, script(*lines), "cat", "/early")
+    assert marked(mark) == []
+    assert (done.status, done.stdout) == ((0, "early\n") if status == 0 else (125, ""))
+    assert os.listdir(f"{own_store.store}/tmp") == []
+
+
+def test_when_a_script_has_run_its_many_processes_have_ended(tmp_path: pathlib.Path) -> None:
+    mark = f"BUILD_OF_TEST={secrets.token_hex(8)}"
+    options = ["--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
+    options += ["--bind", str(tmp_path), str(tmp_path)]
+    begin = f"export {mark}; cd {tmp_path}; mkfifo end; i=0"
+    text = f"{begin}; while [ $i -lt 400 ]; do i=$((i+1)); sleep 600 & done; read line <end; exit 7"
+    seen: list[str] = []
+
+    def end() -> None:
+        while len(seen) < 400:
+            seen[:] = marked(mark)
+        (tmp_path / "end").write_text("\n")
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    status = run(
+        find_bwrap(os.environ["PATH"]), options, ["/bin/sh", "-c", text], Room("it", (), f"{tmp_path}/log", Bounds())
+    )
+    left = [process for process in seen if os.path.exists(f"/proc/{process}")]
+    ending.join()
+    assert (status, left) == (7, [])
+
+
+def test_ctrl_c_ends_a_build_that_ignores_it(own_store: Magpkg) -> None:
+    mark = f"BUILD_OF_TEST={secrets.token_hex(8)}"
+    text = script(f"export {mark}", "trap '' HUP INT TERM QUIT", "sh -c 'while :; do sleep 1; done' &", "cat /dev/zero")
+    definition = f"{{ name: 'mine', build: {json.dumps(text)}, buildDeps: [{BUSYBOX}] }}"
+    manifest = f"{LIBRARY}{{ packages: [magpkg.package({definition})] }}"
+    with own_store.start("venv", "-e", manifest, "--", "true") as running:
+        log = pathlib.Path(own_store.store, "pkgs")
+        deadline = time.monotonic() + 60
+        while not any(path.stat().st_size for path in log.glob("mine-*.log")):
+            assert time.monotonic() < deadline
+        began = time.monotonic()
+        os.killpg(running.pid, signal.SIGINT)
+        assert running.wait(30) == 130
+        assert time.monotonic() - began < 5
+    assert marked(mark) == []
+    assert os.listdir(f"{own_store.store}/tmp") == []
+
+
+ENDLESS = {
+    "one file of /out": ("cat /dev/zero >/out/large", "bytes in one file"),
+    "one file of /build": ("cat /dev/zero >/build/large", "bytes in one file"),
+    "the log": ("cat /dev/zero", "bytes in one file"),
+    "many files": ("i=0; while :; do i=$((i+1)); head -c 500000 /dev/zero >/build/$i; done", "bytes"),
+    "many files that are there in the end": ("for i in 1 2 3 4 5; do head -c 500000 /dev/zero >/out/$i; done", "bytes"),
+    "empty files": ("i=0; while :; do i=$((i+1)); mkdir /out/$i; done", "entries"),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(ENDLESS))
+def test_a_build_has_bounds(own_store: Magpkg, kind: str) -> None:
+    text, what = ENDLESS[kind]
+    variables = {"MAGPKG_MAX_UNPACKED_BYTES": "2000000", "MAGPKG_MAX_UNPACKED_ENTRIES": "500"}
+    magpkg = dataclasses.replace(own_store, variables=variables)
+    own_store.run("fetch", "-e", f"{LIBRARY}{{ packages: [{BUSYBOX}] }}").checked()
+    own_store.run("build", "-e", f"{LIBRARY}{{ packages: [{BUSYBOX}] }}").checked()
+    done = built(magpkg, script(text), "true")
+    assert done.status == 125
+    limit = "500" if what == "entries" else "2,000,000"
+    assert f"error: package mine: build: takes more than {limit} {what}" in done.stderr
+    assert "MAGPKG_MAX_UNPACKED_" in done.stderr
+    assert os.listdir(f"{own_store.store}/tmp") == []
+
+
+def test_only_the_end_of_a_log_is_read(own_store: Magpkg) -> None:
+    lines = ["head -c 300000000 /dev/zero | tr '\\0' x", "echo; echo last", "exit 1"]
+    definition = f"{{ name: 'mine', build: {json.dumps(script(*lines))}, buildDeps: [{BUSYBOX}] }}"
+    manifest = f"{LIBRARY}{{ packages: [magpkg.package({definition})] }}"
+    own_store.run("build", "-e", f"{LIBRARY}{{ packages: [{BUSYBOX}] }}").checked()
+    done = own_store.call(["sh", "-c", 'ulimit -v 1000000; exec "$@"', "sh", *own_store.words("venv", "-e", manifest)])
+    assert done.status == 125, done.stderr
+    assert f"\n{'x' * 500}...\nlast\n" in done.stderr
+    assert len(done.stderr) < 2000

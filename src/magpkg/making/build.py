@@ -1,15 +1,15 @@
 """Building: one package, with its dependencies in the store, becomes a package tree."""
 
 import os
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from magpkg.errors import MagpkgError
 from magpkg.launch.environment import DEFAULT_PATH
 from magpkg.launch.hostfiles import HostFiles
-from magpkg.making import archive
+from magpkg.making import archive, script
 from magpkg.making.bounds import Bounds, Meter
+from magpkg.making.room import Room
 from magpkg.making.rootfs import Member, assemble
 from magpkg.manifest.mount import Mount
 from magpkg.manifest.package import UNTAR, Package, runtime_closure
@@ -22,8 +22,6 @@ from magpkg.store.tree import Tree, tidy
 
 SOURCE_DATE_EPOCH = 315532800
 """1980-01-01, the first time that every archive format can hold; reproducible-builds.org, SOURCE_DATE_EPOCH."""
-
-LOG_LINES_SHOWN = 30
 
 # Everything bwrap can unshare, so no network; the build ends with whoever started it; no access to the terminal.
 _ISOLATION = ("--unshare-all", "--die-with-parent", "--new-session", *WITHOUT_NAMESPACE)
@@ -74,19 +72,24 @@ class Builder:
             for member in runtime_closure(package.build_deps + package.run_deps)
         ]
         assemble(root, members)
-        script = f"{work}/script"
-        with open(script, "w", encoding="utf-8", errors="surrogatepass") as file:
+        path = f"{work}/script"
+        with open(path, "w", encoding="utf-8", errors="surrogatepass") as file:
             file.write(package.build)
-        os.chmod(script, 0o500)
+        os.chmod(path, 0o500)
         log = self.store.package(package.tree_name) + ".log"
-        status = self._run(self._bwrap_command(package, work, root, script), log)
+        label = f"package {package.name}"
+        room = Room(f"{label}: build", (f"{work}/build", out), log, self.bounds)
+        options, command = self._sandbox(package, work, root, path)
+        status = script.run(self.bwrap, options, command, room)
         if status != 0:
             raise _failure(package, status, log)
-        tidy(out, f"package {package.name}", SOURCE_DATE_EPOCH)
+        tidy(out, label, SOURCE_DATE_EPOCH)
+        room.check([out])
 
-    def _bwrap_command(self, package: Package, work: str, root: str, script: str) -> list[str]:
+    def _sandbox(self, package: Package, work: str, root: str, path: str) -> tuple[list[str], list[str]]:
+        """bwrap's options and the command for the build script at `path`."""
         files = HostFiles()
-        view = sandbox.place_mounts(root, self._mounts(package, work, script), files, defaults=False)
+        view = sandbox.place_mounts(root, self._mounts(package, work, path), files, defaults=False)
         shell = _shell(view)
         environment = {
             "BUILD_PARALLELISM": str(self.jobs),
@@ -101,9 +104,9 @@ class Builder:
         # Without a shebang line the script is a shell's, and ends at the first command that fails.
         words = ["/script"] if package.build.startswith("#!") else [shell, "-e", "/script"]
         drawn = sandbox.draw(view, root, files, environment, "/build", _ISOLATION, proc_covers())
-        return [self.bwrap, *drawn.arguments(), "--", *words]
+        return drawn.arguments(), words
 
-    def _mounts(self, package: Package, work: str, script: str) -> list[Mount]:
+    def _mounts(self, package: Package, work: str, path: str) -> list[Mount]:
         sources = [
             Mount("ro-bind", self.store.fetched(source.sha256), f"/fetch/{source.filename}") for source in package.fetch
         ]
@@ -116,26 +119,10 @@ class Builder:
             Mount("dev", "", "/dev"),
             Mount("bind", f"{work}/build", "/build"),
             Mount("bind", f"{work}/out", "/out"),
-            Mount("ro-bind", script, "/script"),
+            Mount("ro-bind", path, "/script"),
             *sources,
             *trees,
         ]
-
-    def _run(self, command: Sequence[str], log: str) -> int:
-        try:
-            with open(log, "wb") as output:
-                return subprocess.run(  # noqa: S603 - running the user's build is what this is for
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    env={},
-                    check=False,
-                    umask=0o022,  # the package's modes, not those of whoever built it
-                    start_new_session=True,  # a terminal's Ctrl-C is for the parent to act on
-                ).returncode
-        except OSError as error:
-            raise MagpkgError(f"{error.filename or command[0]}: {error.strerror}") from error
 
 
 def unpack(tree: Tree, path: str, label: str, meter: Meter | None = None) -> None:
@@ -168,11 +155,6 @@ def _shell(view: View) -> str:
 
 
 def _failure(package: Package, status: int, log: str) -> MagpkgError:
-    with open(log, encoding="utf-8", errors="replace") as file:
-        lines = file.read().splitlines()
     ended = f"signal {-status}" if status < 0 else f"exit status {status}"
-    return MagpkgError(
-        f"package {package.name}: build: failed with {ended}",
-        f"the whole log is in {log}",
-        "\n".join(lines[-LOG_LINES_SHOWN:]),
-    )
+    message = f"package {package.name}: build: failed with {ended}"
+    return MagpkgError(message, f"the whole log is in {log}", script.tail(log))
