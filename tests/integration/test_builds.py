@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from magpkg.launch.supervise import find_bwrap
+from magpkg.launch.bwrap import find_bwrap
 from magpkg.making.bounds import Bounds
 from magpkg.making.room import Room
 from magpkg.making.script import run

@@ -16,13 +16,13 @@ from contextlib import contextmanager, suppress
 from typing import IO
 
 from magpkg.errors import MagpkgError
+from magpkg.launch.kernel import become_subreaper
 from magpkg.making.bounds import BYTES_VARIABLE
 from magpkg.making.room import Room
 
 _TAIL_BYTES = 64 << 10
 _TAIL_LINES = 30
 _LINE_LENGTH = 500
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 def run(bwrap: str, options: Sequence[str], command: Sequence[str], room: Room) -> int:
@@ -31,7 +31,7 @@ def run(bwrap: str, options: Sequence[str], command: Sequence[str], room: Room) 
     What it says goes to the log of `room`. When this returns, or raises, no process of it is left. Raises MagpkgError
     where it takes more than `room` has, or where bwrap cannot be run.
     """
-    _become_subreaper()
+    become_subreaper()
     with _pipe() as (reports, told), _pipe() as (waits, gate):
         given = (told.fileno(), waits.fileno())
         words = [bwrap, "--json-status-fd", str(given[0]), "--block-fd", str(given[1]), *options, "--", *command]
@@ -130,9 +130,3 @@ def _wait(reports: int, room: Room) -> None:
             seconds = room.looked()
         elif not os.read(reports, 4096):
             return
-
-
-def _become_subreaper() -> None:
-    import ctypes
-
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
