@@ -111,7 +111,7 @@ class TarReader:
         elif kind == _LONG_LINK:
             extension.link = read_long(data)
         elif kind == _PAX_FOR_ALL:
-            for_all = Extension(mtime=self._mtime)
+            for_all = Extension()  # GNU tar forgets what an earlier one said; POSIX would not
             self._stream.meter.count_steps(read_records(data, for_all, everywhere=True), self._stream.label)
             self._mtime = for_all.mtime
             return b""
