@@ -9,15 +9,15 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from magpkg import __file__ as package_file
 from magpkg.errors import MagpkgError
-from magpkg.manifest.field import near
-from magpkg.manifest.manifest import read_suites
+from magpkg.manifest.field import near, nearest, shown
+from magpkg.manifest.manifest import read_presets, read_suites
 from magpkg.manifest.package import REFERENCE_FIELD, PackageGraph
 from magpkg.manifest.sources import MANIFEST_NAMES, Sources, find_manifest
 
@@ -29,6 +29,8 @@ CORE_LOCK = f"{DATA_DIRECTORY}/magpkg/packages/core.lock.json"
 
 SHIPPED = "magpkg/"
 """How the names of imports begin that are magpkg's own. What is here, or on an import path, is never taken for them."""
+
+_PRESETS = "(import 'magpkg/magpkg.libsonnet').host"
 
 LOCK_ENDING = ".lock.json"
 
@@ -101,7 +103,23 @@ def evaluate(inputs: Inputs, graph: PackageGraph, stand_in: LockStandIn | None =
     Where the manifest reads the lock file that `stand_in` stands for, it gets what that offers, file or no file.
     Raises MagpkgError with the evaluator's own message and place for whatever fails.
     """
-    return _evaluated(inputs, graph, stand_in, "")
+    evaluated = _evaluated(inputs, graph, stand_in, "")
+    value = evaluated.value
+    names = read_presets(value.get("presets")) if isinstance(value, dict) else ()
+    return replace(evaluated, value=_with_presets(value, names, evaluated.sources)) if names else evaluated
+
+
+def _with_presets(value: object, names: Sequence[str], sources: Sources) -> object:
+    """A plain value with what the presets of these names add to it, as `+ magpkg.host.NAME` does in a program."""
+    jsonnet = _Evaluation(Inputs(), PackageGraph(), sources)
+    known = jsonnet.run("<presets>", f"std.objectFields({_PRESETS})")
+    assert isinstance(known, list)  # noqa: S101 - for the type checker
+    for index, name in enumerate(names):
+        if name not in known:
+            hint = nearest(name, known) or f"there are {', '.join(known)}"
+            raise MagpkgError(f"venv.presets[{index}]: there is no preset {shown(name)}", hint)
+    text = " + ".join([json.dumps(value), *(f"presets[{json.dumps(name)}]" for name in names)])
+    return jsonnet.run("<presets>", f"local presets = {_PRESETS}; {text}")
 
 
 def suites_of(inputs: Inputs) -> tuple[str, ...]:

@@ -15,7 +15,18 @@ from magpkg.manifest.package import Package, PackageGraph, runtime_closure
 LAYOUT_VERSION = "2"
 """The version of how a closure is laid out as a rootfs; raised whenever the same closure comes out differently."""
 
-_FIELDS = ("packages", "suites", "envKeep", "envSet", "mountDefaults", "mounts", "fsEntries", "network", "unshare")
+_FIELDS = (
+    "packages",
+    "suites",
+    "presets",
+    "envKeep",
+    "envSet",
+    "mountDefaults",
+    "mounts",
+    "fsEntries",
+    "network",
+    "unshare",
+)
 _NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net")
 _SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*(/[A-Za-z0-9][A-Za-z0-9.+~_-]*)*\Z")
 _VARIABLE_NAME = re.compile(r"[^=\0]+\Z")
@@ -33,6 +44,8 @@ class Manifest:
     fs_entries: tuple[FsEntry, ...] = ()
     suites: tuple[str, ...] = ()
     """Where `magpkg lock` looks for Debian's packages; no part of the hash, since what it finds is in the lock."""
+    presets: tuple[str, ...] = ()
+    """The presets that the value names, whose fields it has by now; see evaluation."""
     unshare: tuple[str, ...] = ()
     """Namespaces of its own, in order, each once; `network: false` is one of them."""
 
@@ -82,6 +95,7 @@ def read_manifest(value: object, graph: PackageGraph, names: Names | None = None
         mounts=_read_mounts(_given(fields, "mounts", [])),
         fs_entries=read_fs_entries(_given(fields, "fsEntries", []), "venv.fsEntries"),
         suites=read_suites(fields.get("suites")),
+        presets=read_presets(fields.get("presets")),
         unshare=_read_unshare(fields),
     )
 
@@ -112,6 +126,12 @@ def read_suites(value: object) -> tuple[str, ...]:
         if not _SUITE_NAME.match(name):
             raise MagpkgError(f"venv.suites[{index}]: is no name of a suite, such as trixie: {shown(name)}")
     return tuple(dict.fromkeys(names))
+
+
+def read_presets(value: object) -> tuple[str, ...]:
+    """The names in a manifest's field `presets`, each once."""
+    items = read_list([] if value is None else value, "venv.presets")
+    return tuple(dict.fromkeys(read_text(item, f"venv.presets[{index}]") for index, item in enumerate(items)))
 
 
 def _read_mounts(value: object) -> tuple[Mount, ...]:
