@@ -92,6 +92,8 @@ _LONG = st.sampled_from([b"long/" * 30 + b"x", b"l" * 101, b"short", b"d/", b"\x
 _TEXT = st.sampled_from(["p", "p/q/", "./p", "ü", "p" * 150, "a=b", "two\nlines", ""])
 _CONTENT = st.binary(max_size=1100)
 _MAGIC = st.sampled_from([b"ustar\x0000", b"ustar\x0000", b"ustar  \0", b"", b"ustar\0\0\0", b"ustar 00"])
+# But for owners and devices: of those tar says that they are no numbers, and goes on; here they are not read at all.
+_ANYWHERE = st.integers(0, 511).filter(lambda at: not 107 <= at < 124 and not 328 <= at < 345)
 _FIELDS = st.lists(
     st.one_of(
         st.tuples(st.just(345), st.sampled_from([b"above", b"a/b", b"/", b"", b"p" * 155])),
@@ -106,7 +108,7 @@ _FIELDS = st.lists(
             st.just(124), st.sampled_from([b"\x80" + bytes(11), b"          0 ", bytes(12), b"00000000007\0", b"x"])
         ),
         st.tuples(st.just(265), st.sampled_from([b"root\0", b"\xff", b"0"])),
-        st.tuples(st.integers(0, 511), st.binary(min_size=1, max_size=2)),
+        st.tuples(_ANYWHERE, st.binary(min_size=1, max_size=2)),
     ),
     max_size=2,
 )

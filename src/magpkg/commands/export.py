@@ -76,7 +76,7 @@ def export(
 
 def _chunks(style: str, manifest: "Manifest", store: "Store", venv: str, tag: str | None) -> Iterator[bytes]:
     from magpkg.export.image import LAYERS_MAX, Image, architecture, docker_archive, oci_archive
-    from magpkg.export.layer import join_layers, limit_layers, make_layers
+    from magpkg.export.layer import check_names, join_layers, limit_layers, make_layers
     from magpkg.export.tarball import tarball
     from magpkg.inspection.outline import debian_architecture
     from magpkg.making.rootfs import Member
@@ -89,6 +89,7 @@ def _chunks(style: str, manifest: "Manifest", store: "Store", venv: str, tag: st
     layers = make_layers(members, manifest.fs_entries, texts)
     if style == "tar":
         return tarball(join_layers(layers).entries)
+    check_names(layers)
     variables = bare_environment(manifest)
     shell = bare_shell(f"{venv}/rootfs", variables["PATH"])
     image = Image(

@@ -67,8 +67,13 @@ def link_commands(links: Iterable[Link]) -> Iterator[str]:
         directory = posixpath.dirname(link.path)
         if directory not in made:
             made.add(directory)
-            yield f"mkdir -p '/out{directory}'"
-        yield f"ln -s '{link.target}' '/out{link.path}'"
+            yield f"mkdir -p {_quoted(f'/out{directory}')}"
+        yield f"ln -s {_quoted(link.target)} {_quoted(f'/out{link.path}')}"
+
+
+def _quoted(word: str) -> str:
+    # Always with quotes, as shlex.quote does it only where it must: the text of a script is hashed.
+    return "'" + word.replace("'", "'\\''") + "'"
 
 
 def _begins(version: str, start: str) -> bool:

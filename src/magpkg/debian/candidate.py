@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from magpkg.debian.grammar import is_architecture, is_related_name, is_version
 from magpkg.debian.lockfile import Pin
 from magpkg.errors import MagpkgError
+from magpkg.manifest.field import shown
 
 # deb-version(7) and Debian Policy 7.1: "<" and ">" are old spellings of "<=" and ">=".
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -98,12 +100,12 @@ def read_candidate(fields: Mapping[str, str], architecture: str, where: str) -> 
         depends = [fields[name] for name in ("Pre-Depends", "Depends") if name in fields]
         priority = fields.get("Priority", "optional")
         return Candidate(
-            name=fields["Package"],
-            version=fields["Version"],
-            architecture=fields["Architecture"],
+            name=_valid(fields["Package"], "name of a package", is_related_name),
+            version=_valid(fields["Version"], "version", is_version),
+            architecture=_valid(fields["Architecture"], "architecture", is_architecture),
             path=fields["Filename"].removeprefix("./"),
             sha256=fields["SHA256"],
-            size=int(fields["Size"]),
+            size=int(_valid(fields["Size"], "number of bytes", _is_number)),
             priority=_PRIORITIES.index(priority) if priority in _PRIORITIES else len(_PRIORITIES),
             depends=_all_of(", ".join(depends), architecture),
             recommends=_all_of(fields.get("Recommends", ""), architecture),
@@ -135,9 +137,28 @@ def _all_of(text: str, architecture: str) -> tuple[tuple[Relation, ...], ...]:
 
     return tuple(
         tuple(
-            Relation(item["name"], *(item["version"] or ("", "")))
+            _relation(item["name"], *(item["version"] or ("", "")))
             for item in group
-            if item["archqual"] in (None, "any", "native", architecture)
+            if item.get("archqual") in (None, "any", "native", architecture)
         )
         for group in PkgRelation.parse_relations(text)
     )
+
+
+def _relation(name: str, operator: str, version: str) -> Relation:
+    # What the library cannot parse it gives back as a name.
+    _valid(name, "relation to a package", is_related_name)
+    if operator:
+        _valid(operator, "relation of versions", _OPERATORS.__contains__)
+        _valid(version, "version", is_version)
+    return Relation(name, operator, version)
+
+
+def _valid(text: str, what: str, check: Callable[[str], bool]) -> str:
+    if not check(text):
+        raise ValueError(f"{shown(text)} is no {what}")
+    return text
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18

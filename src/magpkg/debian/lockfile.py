@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from magpkg.debian.grammar import is_debian_name, read_architecture, read_package, read_suite, read_version
 from magpkg.debian.textfile import draft
 from magpkg.errors import MagpkgError
 from magpkg.manifest.field import near, read_bool, read_list, read_object, read_sha256, read_text, required, shown
@@ -24,7 +25,6 @@ FORMER_BASE = (
 _LOCK_FIELDS = ("version", "architecture", "suites", "recommends", "names", "base", "packages")
 _SUITE_FIELDS = ("suite", "components", "date", "inrelease")
 _PIN_FIELDS = ("version", "architecture", "path", "sha256", "size", "depends")
-_DEBIAN_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")  # Debian policy, 5.6.1
 _POOL_PATH = re.compile(r"pool/[A-Za-z0-9+._~:/%-]+\.deb\Z")
 
 
@@ -84,15 +84,15 @@ def read_lock(text: str, where: str = "lock") -> Lock:
                 hint = "make the lock anew with magpkg lock"
                 raise MagpkgError(f"{where}.packages.{pin.name}.depends: {name} is not in the lock", hint)
     suites = read_list(fields.get("suites", []), f"{where}.suites")
-    base = _read_texts(fields.get("base", [name for name in FORMER_BASE if name in pins]), f"{where}.base")
+    base = _read_names(fields.get("base", [name for name in FORMER_BASE if name in pins]), f"{where}.base")
     for index, name in enumerate(base):
         if name not in pins:
             hint = "make the lock anew with magpkg lock"
             raise MagpkgError(f"{where}.base[{index}]: {shown(name)} is not in the lock", hint)
     return Lock(
-        architecture=read_text(fields.get("architecture", "amd64"), f"{where}.architecture"),
+        architecture=read_architecture(fields.get("architecture", "amd64"), f"{where}.architecture"),
         suites=tuple(_read_suite(item, f"{where}.suites[{index}]") for index, item in enumerate(suites)),
-        names=_read_texts(fields.get("names", []), f"{where}.names"),
+        names=_read_names(fields.get("names", []), f"{where}.names"),
         recommends=read_bool(fields.get("recommends", False), f"{where}.recommends"),
         pins=pins,
         base=base,
@@ -161,11 +161,6 @@ def save_lock(path: str, lock: Lock) -> None:
         made.replace()
 
 
-def is_debian_name(name: str) -> bool:
-    """Whether Debian could have a package of this name."""
-    return _DEBIAN_NAME.match(name) is not None
-
-
 def check_debian_name(name: str) -> None:
     """Raise MagpkgError where somebody asks for a name that Debian could not have."""
     if not is_debian_name(name):
@@ -202,8 +197,11 @@ def changes(old: Mapping[str, Pin], new: Mapping[str, Pin]) -> Sequence[str]:
 def _read_suite(value: object, where: str) -> LockedSuite:
     fields = read_object(value, where, _SUITE_FIELDS)
     return LockedSuite(
-        suite=read_text(required(fields, "suite", where), f"{where}.suite"),
-        components=_read_texts(required(fields, "components", where), f"{where}.components"),
+        suite=read_suite(required(fields, "suite", where), f"{where}.suite"),
+        components=tuple(
+            read_suite(item, f"{where}.components[{index}]")
+            for index, item in enumerate(read_list(required(fields, "components", where), f"{where}.components"))
+        ),
         date=read_text(required(fields, "date", where), f"{where}.date"),
         inrelease=read_text(required(fields, "inrelease", where), f"{where}.inrelease"),
     )
@@ -222,14 +220,16 @@ def _read_pin(name: str, value: object, lock: str) -> Pin:
         raise MagpkgError(f"{where}.size: must be a number of bytes, got {shown(size)}")
     return Pin(
         name=name,
-        version=read_text(fields.get("version", ""), f"{where}.version", empty=True),
-        architecture=read_text(fields.get("architecture", ""), f"{where}.architecture", empty=True),
+        version=read_version(fields["version"], f"{where}.version") if "version" in fields else "",
+        architecture=read_architecture(fields["architecture"], f"{where}.architecture")
+        if "architecture" in fields
+        else "",
         path=path,
         sha256=read_sha256(required(fields, "sha256", where), f"{where}.sha256"),
         size=size,
-        depends=_read_texts(fields.get("depends", []), f"{where}.depends"),
+        depends=_read_names(fields.get("depends", []), f"{where}.depends"),
     )
 
 
-def _read_texts(value: object, where: str) -> tuple[str, ...]:
-    return tuple(read_text(item, f"{where}[{index}]") for index, item in enumerate(read_list(value, where)))
+def _read_names(value: object, where: str) -> tuple[str, ...]:
+    return tuple(read_package(item, f"{where}[{index}]") for index, item in enumerate(read_list(value, where)))

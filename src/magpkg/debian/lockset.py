@@ -156,8 +156,11 @@ class _Fixups:
         return make_package(f"{name}{FIXUP_ENDING}", script, sources, (), (tools,))
 
     def _busybox(self) -> str:
+        version = self._pins[FIXUP_TOOLS].version
+        if not version:
+            raise MagpkgError(f"the lock set does not say which version of {FIXUP_TOOLS} it has", "make the lock anew")
         # Since trixie the package has its file below /usr, and no link leads there before the fix-up that makes it.
-        return "/usr/bin/busybox" if compare(self._pins[FIXUP_TOOLS].version, ">=", "1:1.37") else "/bin/busybox"
+        return "/usr/bin/busybox" if compare(version, ">=", "1:1.37") else "/bin/busybox"
 
 
 def _scripts(directory: str) -> dict[str, str]:

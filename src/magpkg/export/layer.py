@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from magpkg.errors import MagpkgError
 from magpkg.making.places import Places, joined
 from magpkg.making.rootfs import Member, merge
 from magpkg.manifest.fsentry import FsEntry
@@ -21,6 +22,7 @@ TIME = 315532800
 _HEADER = 512  # tar(5)
 _SHARED_DIRECTORIES = ("tmp", "var/tmp")  # a venv has mounts there; a root without needs them as every system has them
 _STICKY = 0o1777
+_WHITEOUT = ".wh."
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,19 @@ def join_layers(layers: Sequence[Layer]) -> Layer:
     """The layers as one, in which the later ones win."""
     entries = {entry.path: entry for layer in layers for entry in layer.entries}
     return Layer(tuple(name for layer in layers for name in layer.names), _sorted(entries))
+
+
+def check_names(layers: Sequence[Layer]) -> None:
+    """Raise MagpkgError where an image would lose files: names that begin with `.wh.` mean there that a file is gone.
+
+    OCI image specification, layer.md, "Whiteouts"; docker's are the same.
+    """
+    for layer in layers:
+        for entry in layer.entries:
+            if posixpath.basename(entry.path).startswith(_WHITEOUT):
+                names = " or ".join(layer.names)
+                message = f"{names}: {entry.path}: would make another file vanish, since its name begins with .wh."
+                raise MagpkgError(message, "export a tarball, which can hold such a name")
 
 
 def limit_layers(layers: Sequence[Layer], count: int) -> list[Layer]:

@@ -1,6 +1,8 @@
 """The table of alternatives: which links a package has, and the script that makes them."""
 
+import os
 import pathlib
+import shlex
 
 import pytest
 
@@ -50,3 +52,10 @@ def test_the_shipped_table_is_sorted_and_can_be_read() -> None:
     packages = [line.split()[0] for line in pathlib.Path(TABLE).read_text().splitlines() if line[:1] not in ("", "#")]
     assert packages == sorted(packages)
     assert load_alternatives().links("gawk", "1:5.2.1-2", "amd64")[0] == Link("/usr/bin/awk", "gawk")
+
+
+def test_no_word_of_a_lock_is_shell() -> None:
+    link = Link("/usr/bin/a'; touch /out/INJECTED; '", "$(b)`c`")
+    script = "\n".join(link_commands([link]))
+    words = [word for line in script.splitlines() for word in shlex.split(line)]
+    assert words == ["mkdir", "-p", f"/out{os.path.dirname(link.path)}", "ln", "-s", link.target, f"/out{link.path}"]

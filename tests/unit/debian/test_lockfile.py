@@ -86,6 +86,19 @@ def changed(path: str, value: object) -> str:
         ("packages.a.size", True, "lock.packages.a.size: must be a number of bytes, got true"),
         ("packages.a.depends", ["c"], "lock.packages.a.depends: c is not in the lock"),
         ("packages.a.depends", [1], "lock.packages.a.depends[0]: must be"),
+        ("packages.a.depends", ["b c"], "lock.packages.a.depends[0]: must be the name of a Debian package"),
+        ("names", ["a", "\x1b[31m"], "lock.names[1]: must be the name of a Debian package"),
+        ("architecture", "x'; touch /out/INJECTED; '", "lock.architecture: must be the name of an architecture"),
+        ("architecture", "amd64\n", "lock.architecture: must be the name of an architecture"),
+        ("packages.a.architecture", "../x", "lock.packages.a.architecture: must be the name of an architecture"),
+        ("packages.a.version", "", "lock.packages.a.version: must not be empty"),
+        ("packages.a.version", "1 2", "lock.packages.a.version: must be a version as Debian has them"),
+        ("packages.a.version", "1.0$(x)", "lock.packages.a.version: must be a version"),
+        ("packages.a.version", "a:1", "lock.packages.a.version: must be a version"),
+        ("packages.a.version", "1\n", "lock.packages.a.version: must be a version"),
+        ("packages.a.version", "1" * 5000, "lock.packages.a.version: must be a version"),
+        ("suites.0.suite", "../x", "lock.suites[0].suite: must be the name of a suite"),
+        ("suites.0.components", ["main", "a b"], "lock.suites[0].components[1]: must be the name of a suite"),
     ],
 )
 def test_what_is_wrong_is_named(path: str, value: object, message: str) -> None:
@@ -98,3 +111,10 @@ def test_what_is_wrong_is_named(path: str, value: object, message: str) -> None:
 def test_what_is_no_lock_is_an_error(text: str) -> None:
     with pytest.raises(MagpkgError):
         read_lock(text)
+
+
+@pytest.mark.parametrize(
+    "version", ["1", "1:2.36-9+deb12u10", "1.0~rc1", "2:8.2.3995-1+b3", "0~20171227.0+dfsg", "1:a:b"]
+)
+def test_versions_of_debian(version: str) -> None:
+    assert read_lock(changed("packages.a.version", version)).pins["a"].version == version

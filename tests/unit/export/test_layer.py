@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from magpkg.export.layer import Layer, join_layers, limit_layers, make_layers
+from magpkg.errors import MagpkgError
+from magpkg.export.layer import Layer, check_names, join_layers, limit_layers, make_layers
 from magpkg.export.tarball import tarball
 from magpkg.making.rootfs import Member, assemble
 from magpkg.manifest.fsentry import read_fs_entries
@@ -161,3 +162,13 @@ def test_the_smallest_neighbours_share_a_layer_where_there_are_too_many(trees: p
 def test_a_package_without_files_has_no_layer(trees: pathlib.Path) -> None:
     members = [member(trees, package("group")), member(trees, package("real"), "x")]
     assert [layer.names for layer in make_layers(members)] == [(members[1].package.tree_name,), ("fsEntries",)]
+
+
+@pytest.mark.parametrize("name", ["usr/.wh.bin", ".wh..wh..opq", "opt/.wh.a/b", "l -> x", ".wh.l -> x"])
+def test_no_image_holds_a_name_that_makes_another_vanish(trees: pathlib.Path, name: str) -> None:
+    layers = make_layers([member(trees, package("a"), "usr/bin/a", "opt/a.wh.b"), member(trees, package("b"), name)])
+    if ".wh." not in name:
+        check_names(layers)
+        return
+    with pytest.raises(MagpkgError, match=r"^b-[0-9a-f]{64}: .*\.wh\..*: would make another file vanish"):
+        check_names(layers)
