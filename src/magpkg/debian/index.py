@@ -10,6 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property, cmp_to_key
 
 from magpkg.debian.candidate import Candidate, compare, read_candidate
+from magpkg.errors import MagpkgError
+from magpkg.manifest.field import shown
+
+# Several times what Debian has: the archive belongs to strangers, and both cost time.
+_PARAGRAPH_BYTES_MAX = 1 << 20
+_OF_A_NAME_MAX = 10_000
 
 _NAME = re.compile(rb"^Package: *(.+)$", re.MULTILINE)
 _PROVIDES = re.compile(rb"^Provides: *((?:.+\n )*.+)$", re.MULTILINE)
@@ -41,16 +47,20 @@ class PackagesIndex:
     def offsets(self) -> Mapping[str, Sequence[int]]:
         """Where the paragraphs of each package begin."""
         found: dict[str, list[int]] = {}
-        for match in _NAME.finditer(self._data):
-            found.setdefault(match.group(1).decode("utf-8", "replace"), []).append(self._start(match.start()))
+        before = -1
+        for match, start in self._with_starts(_NAME.finditer(self._data)):
+            name = match.group(1).decode("utf-8", "replace")
+            if start == before:
+                raise MagpkgError(f"{self._label}: package {shown(name)}: one paragraph has two fields Package")
+            before = start
+            found.setdefault(name, []).append(start)
         return found
 
     @cached_property
     def provided(self) -> Mapping[str, Sequence[int]]:
         """Where the paragraphs begin that provide each virtual package."""
         found: dict[str, list[int]] = {}
-        for match in _PROVIDES.finditer(self._data):
-            start = self._start(match.start())
+        for match, start in self._with_starts(_PROVIDES.finditer(self._data)):
             for name in _PROVIDED_NAME.findall(match.group(1)):
                 found.setdefault(name.decode("utf-8", "replace"), []).append(start)
         return found
@@ -62,8 +72,11 @@ class PackagesIndex:
 
     def marked(self, line: str) -> Iterator[str]:
         """The names of the packages that have this line in their paragraph."""
-        for match in re.finditer(b"\n" + re.escape(line.encode()) + b"\n", self._data):
-            start = self._start(match.start())
+        seen = -1
+        for _, start in self._with_starts(re.finditer(b"\n" + re.escape(line.encode()) + b"\n", self._data)):
+            if start == seen:
+                continue
+            seen = start
             named = _NAME.search(self._data, start, self._end(start))
             if named is not None:
                 yield named.group(1).decode("utf-8", "replace")
@@ -82,8 +95,7 @@ class PackagesIndex:
         first, *others = (word.lower() for word in words)
         pattern = rb"(?i)^(?:Package|Description): .*" + re.escape(first.encode("utf-8", "surrogateescape"))
         seen = -1
-        for match in re.finditer(pattern, self._data, re.MULTILINE):
-            start = self._start(match.start())
+        for _, start in self._with_starts(re.finditer(pattern, self._data, re.MULTILINE)):
             if start != seen:
                 seen = start
                 found = as_match(self._fields_at(start))
@@ -95,11 +107,22 @@ class PackagesIndex:
         return map(self._fields_at, self.offsets.get(name, ()))
 
     def _fields_at(self, start: int) -> dict[str, str]:
-        return _fields(self._data[start : self._end(start)].decode("utf-8", "replace"))
+        end = self._end(start)
+        if end - start > _PARAGRAPH_BYTES_MAX:
+            raise MagpkgError(f"{self._label}: a paragraph has more than {_PARAGRAPH_BYTES_MAX} bytes")
+        return _fields(self._data[start:end].decode("utf-8", "replace"))
 
-    def _start(self, position: int) -> int:
-        blank = self._data.rfind(b"\n\n", 0, position + 1)
-        return 0 if blank < 0 else blank + 2
+    def _with_starts(self, matches: Iterator[re.Match[bytes]]) -> Iterator[tuple[re.Match[bytes], int]]:
+        """The matches, in order, each with where its paragraph begins.
+
+        Looked for from the match before: an index of one paragraph would be gone through anew for each of its lines.
+        """
+        start = seen = 0
+        for match in matches:
+            blank = self._data.rfind(b"\n\n", seen, match.start() + 1)
+            start = start if blank < 0 else blank + 2
+            seen = match.start()
+            yield match, start
 
     def _end(self, start: int) -> int:
         end = self._data.find(b"\n\n", start)
@@ -128,7 +151,7 @@ class Universe:
         if name not in self._candidates:
             found: list[Candidate] = []
             for number, index in enumerate(self._indices):
-                group = [self._candidate(number, offset) for offset in index.offsets.get(name, ())]
+                group = self._group(number, name, index.offsets.get(name, ()))
                 found.extend(sorted(group, key=cmp_to_key(_higher_first)))
             self._candidates[name] = tuple(found)
         return self._candidates[name]
@@ -137,9 +160,14 @@ class Universe:
         """The packages that provide `name`: by order of index, priority (required first), then by name."""
         found: list[Candidate] = []
         for number, index in enumerate(self._indices):
-            group = [self._candidate(number, offset) for offset in index.provided.get(name, ())]
+            group = self._group(number, name, index.provided.get(name, ()))
             found.extend(sorted(group, key=lambda candidate: (candidate.priority, candidate.name)))
         return found
+
+    def _group(self, number: int, name: str, offsets: Sequence[int]) -> list[Candidate]:
+        if len(offsets) > _OF_A_NAME_MAX:
+            raise MagpkgError(f"{shown(name)}: more than {_OF_A_NAME_MAX} packages have or provide this name")
+        return [self._candidate(number, offset) for offset in offsets]
 
     def _candidate(self, number: int, offset: int) -> Candidate:
         key = (number, offset)
@@ -156,12 +184,12 @@ def _higher_first(one: Candidate, other: Candidate) -> int:
 
 def _fields(paragraph: str) -> dict[str, str]:
     """The fields of a paragraph; a line that begins with a space goes on with the field above it, deb822(5)."""
-    fields: dict[str, str] = {}
-    name = ""
+    fields: dict[str, list[str]] = {}
+    lines: list[str] = []
     for line in paragraph.split("\n"):
         if line[:1] in (" ", "\t"):
-            fields[name] = f"{fields.get(name, '')}\n{line}"
+            lines.append(line)
         else:
             name, _, value = line.partition(":")
-            fields[name] = value.strip()
-    return fields
+            fields[name] = lines = [value.strip()]
+    return {name: "\n".join(lines) for name, lines in fields.items()}

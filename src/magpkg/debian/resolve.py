@@ -13,15 +13,19 @@ The rules, which docs/lock.md tells to users:
 - What still clashes in the end is an error that names both sides.
 """
 
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from magpkg.debian.candidate import Candidate, Relation
 from magpkg.debian.lockfile import Pin
 from magpkg.debian.synonyms import meant
 from magpkg.errors import MagpkgError
+
+_NAMED_MAX = 8  # of one kind in a message
+_VERSION = 50  # what a comparison of versions takes, in other comparisons
 
 
 class Packages(Protocol):
@@ -52,6 +56,37 @@ class _Demand:
         return f"{self.origin} {'needs' if self.must else 'cannot stand beside'} {self.relation}"
 
 
+@dataclass(slots=True)
+class Effort:
+    """Counts the comparisons of a resolution: an archive can describe packages with which it would go on for ever."""
+
+    comparisons_max: int = 20_000_000  # six times what GNOME, KDE and TeX Live together take, with all recommended
+    tries_max: int = 200
+    seconds_max: float = 120
+    _started: float = field(default_factory=time.monotonic)
+    _comparisons: int = 0
+    _tries: int = 0
+
+    def compare(self, count: int = 1) -> None:
+        """Note that so many packages, relations or demands are compared with one."""
+        self._comparisons += count
+        if self._comparisons > self.comparisons_max:
+            raise _endless(f"{self.comparisons_max:,} comparisons")
+        if time.monotonic() - self._started > self.seconds_max:
+            raise _endless(f"{self.seconds_max:.0f} seconds")
+
+    def again(self, demand: _Demand) -> None:
+        """Note that the resolution begins anew, with what `demand` says in mind."""
+        self._tries += 1
+        if self._tries > self.tries_max:
+            raise _endless(f"{self.tries_max:,} tries, the last since {demand}")
+
+
+def _endless(spent: str) -> MagpkgError:
+    hint = "ask for fewer names at once, to find the ones that it goes wrong with"
+    return MagpkgError(f"the dependencies are given up after {spent}", hint)
+
+
 class _Again(Exception):
     def __init__(self, demand: _Demand) -> None:
         super().__init__(demand)
@@ -65,18 +100,23 @@ def resolve(
     companions: Mapping[str, Sequence[str]] | None = None,
     *,
     recommends: bool = False,
+    effort: Effort | None = None,
 ) -> dict[str, Pin]:
     """The pins of `names` and of all that they need, by name.
 
     `held` are pins to prefer, of an earlier lock. `companions` are packages that count as needed by others although
     these do not depend on them, where there are any; with `recommends` so do all that are recommended. Raises
-    MagpkgError for names that do not exist, dependencies that cannot be met and packages that clash.
+    MagpkgError for names that do not exist, dependencies that cannot be met, packages that clash, and where it takes
+    more than the `effort`.
     """
     demands: list[_Demand] = []
+    effort = effort or Effort()
     while True:
+        resolution = _Resolution(packages, held or {}, companions or {}, demands, recommends, effort)
         try:
-            return _Resolution(packages, held or {}, companions or {}, demands, recommends).run(sorted(set(names)))
+            return resolution.run(sorted(set(names)))
         except _Again as again:
+            effort.again(again.demand)
             demands.append(again.demand)
 
 
@@ -88,12 +128,17 @@ class _Resolution:
         companions: Mapping[str, Sequence[str]],
         demands: Sequence[_Demand],
         recommends: bool,
+        effort: Effort,
     ) -> None:
         self._packages = packages
         self._held = held
         self._companions = companions
         self._demands = demands
+        self._demands_on: dict[str, list[_Demand]] = {}
+        for demand in demands:
+            self._demands_on.setdefault(demand.relation.name, []).append(demand)
         self._recommends = recommends
+        self._effort = effort
         self._chosen: dict[str, Candidate] = {}
         self._provided: dict[str, list[Candidate]] = {}
         self._wanted_by: dict[str, str | None] = {}
@@ -121,7 +166,7 @@ class _Resolution:
             raise MagpkgError(f"no version of {name} will do: {self._known_demands(name)}")
         providers = sorted({provider.name for provider in self._packages.providers(name)})
         if providers:
-            hint = f"ask for one of those that provide it: {', '.join(providers[:8])}"
+            hint = f"ask for one of those that provide it: {', '.join(providers[:_NAMED_MAX])}"
             raise MagpkgError(f"{name} is a virtual package", hint)
         likely = meant(name, self._packages.names())
         raise MagpkgError(f"there is no package {name}", f"did you mean {likely}?" if likely else None)
@@ -159,6 +204,7 @@ class _Resolution:
         for relation in group:
             named = self._chosen.get(relation.name)
             for candidate in ([named] if named else []) + self._provided.get(relation.name, []):
+                self._effort.compare(1 + len(candidate.provides))
                 if candidate.meets(relation):
                     return candidate
         return None
@@ -177,6 +223,7 @@ class _Resolution:
             if real is not None:
                 yield real
         for provider in self._packages.providers(relation.name):
+            self._effort.compare(1 + len(provider.provides))
             if provider.name not in seen and provider.meets(relation) and provider == self._preferred(provider.name):
                 seen.add(provider.name)
                 yield provider
@@ -185,9 +232,11 @@ class _Resolution:
         """The candidates of a name that no demand rules out, preferred ones first."""
         held = self._held.get(name)
         candidates = self._packages.candidates(name)
+        demands = self._demands_on.get(name, ())
         kept = [item for item in candidates if held and (item.version, item.sha256) == (held.version, held.sha256)]
         for candidate in (*kept[:1], *candidates):
-            if all(demand.allows(candidate) for demand in self._demands if demand.relation.name == name):
+            self._effort.compare(1 + _VERSION * len(demands))
+            if all(demand.allows(candidate) for demand in demands):
                 yield candidate
 
     def _preferred(self, name: str) -> Candidate | None:
@@ -201,9 +250,11 @@ class _Resolution:
                 relation.admits(item.version) for item in self._allowed(relation.name)
             ):
                 return _Again(_Demand(relation, True, origin))
-        text = " | ".join(str(relation) for relation in group) or "a package of another architecture"
+        text = " | ".join(str(relation) for relation in group[:_NAMED_MAX]) or "a package of another architecture"
         there = [
-            f"{item.name} {item.version}" for relation in group for item in self._packages.candidates(relation.name)
+            f"{item.name} {item.version}"
+            for relation in group[:_NAMED_MAX]
+            for item in self._packages.candidates(relation.name)[:_NAMED_MAX]
         ]
         known = "; ".join(self._known_demands(relation.name) for relation in group)
         message = f"{self._reason(candidate.name)} depends on {text}, which cannot be had"
@@ -211,11 +262,15 @@ class _Resolution:
         return MagpkgError(message + (f"; {known}" if known.strip("; ") else ""), "is a suite or component missing?")
 
     def _known_demands(self, name: str) -> str:
-        return "; ".join(str(demand) for demand in self._demands if demand.relation.name == name)
+        known = [str(demand) for demand in self._demands_on.get(name, ())]
+        return "; ".join(known[-_NAMED_MAX:])
 
     def _clashes(self, option: Candidate) -> bool:
         """Whether `option` and something chosen cannot stand together, whoever of them says so."""
         for chosen in self._chosen.values():
+            self._effort.compare(
+                len(option.clashes) * (1 + len(chosen.provides)) + len(chosen.clashes) * (1 + len(option.provides))
+            )
             if any(chosen.meets(clash.relation) for clash in option.clashes):
                 return True
             if any(option.meets(clash.relation) for clash in chosen.clashes):
@@ -232,6 +287,7 @@ class _Resolution:
     def _meant(self, relation: Relation) -> Iterator[Candidate]:
         named = self._chosen.get(relation.name)
         for candidate in ([named] if named else []) + self._provided.get(relation.name, []):
+            self._effort.compare(1 + len(candidate.provides))
             if candidate.meets(relation):
                 yield candidate
 
@@ -249,4 +305,6 @@ class _Resolution:
         while dependent is not None:
             chain.append(dependent)
             dependent = self._wanted_by[dependent]
+        if len(chain) > _NAMED_MAX:
+            chain[_NAMED_MAX // 2 : -_NAMED_MAX // 2] = ["..."]
         return chain[0] if len(chain) == 1 else f"{chain[0]} (needed by {', by '.join(chain[1:])})"
