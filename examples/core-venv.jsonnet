@@ -25,8 +25,9 @@ local core = import 'magpkg/packages/core.libsonnet';
     core['xz-utils'],
   ],
 
-  // envKeep: variables of the host that come along as they are, where the host has them. HOME and TERM always do.
-  envKeep: ['USER', 'COLORTERM', 'SSH_AUTH_SOCK'],
+  // envKeep: variables of the host that come along as they are, where the host has them. HOME and TERM always do. A `*`
+  // stands for any text.
+  envKeep: ['LC_*', 'SSH_AUTH_SOCK'],
 
   // envSet: variables with a value of their own. PATH and LD_LIBRARY_PATH have defaults that this may replace.
   envSet: {
@@ -38,6 +39,10 @@ local core = import 'magpkg/packages/core.libsonnet';
   // mountDefaults: whether /dev, /proc, /sys, /tmp, /etc/resolv.conf and /etc/hosts are mounted; true if left out.
   mountDefaults: true,
 
+  // hostDefaults: whether the command has the user's name, the host's time zone and what it knows of the terminal; as
+  // mountDefaults if left out.
+  hostDefaults: true,
+
   // mounts: what else is shown. A string is a path of the host, writable, at the same place.
   mounts: [
     // The project: the working directory. ${PWD}, ${HOME} and ${USER} are the host's, and no part of the hash.
@@ -46,15 +51,11 @@ local core = import 'magpkg/packages/core.libsonnet';
     // An object says more. Here: the user's git identity, read-only, and no error on a host that has none.
     { type: 'ro-bind', source: '${HOME}/.gitconfig', target: '${HOME}/.gitconfig', optional: true },
 
-    // Who the user is: ssh refuses to run for somebody without a name.
-    { type: 'ro-bind', source: '/etc/passwd', target: '/etc/passwd', optional: true },
-    { type: 'ro-bind', source: '/etc/group', target: '/etc/group', optional: true },
-
     // The agent's socket that SSH_AUTH_SOCK names is below /tmp on most hosts, and /tmp is a default mount.
     { type: 'ro-bind', source: '${HOME}/.ssh/known_hosts', target: '${HOME}/.ssh/known_hosts', optional: true },
 
     // A mount needs no source where it shows nothing of the host: scratch space, gone when the command ends.
-    { type: 'tmpfs', target: '/var/tmp' },
+    { type: 'tmpfs', target: '/var/cache' },
   ],
 
   // fsEntries: directories, files and symlinks that are made in the rootfs itself. They are part of the hash. A mode is
@@ -62,7 +63,7 @@ local core = import 'magpkg/packages/core.libsonnet';
   fsEntries: [
     { type: 'directory', path: '/srv/data', mode: '755' },
     { type: 'file', path: '/etc/motd', contents: 'This is a magpkg venv.\n', mode: '644' },
-    { type: 'symlink', path: '/etc/localtime', target: '/usr/share/zoneinfo/Etc/UTC' },
+    { type: 'symlink', path: '/usr/bin/py', target: 'python3' },
   ],
 
   // network: false leaves the command without a network.
@@ -70,4 +71,7 @@ local core = import 'magpkg/packages/core.libsonnet';
 
   // unshare: what else it gets of its own, of pid, ipc, uts, cgroup and net.
   unshare: [],
+
+  // shims: the commands that `magpkg shim` writes launchers for, where it is told no others.
+  shims: ['python3', 'git'],
 }

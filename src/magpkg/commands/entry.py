@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from magpkg.evaluation.evaluate import Evaluated, Inputs
     from magpkg.manifest.manifest import Manifest
     from magpkg.manifest.overrides import Overrides
+    from magpkg.sandbox.surroundings import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +36,21 @@ class Entry:
     sandbox: Sandbox
     view: View
     shell: str
+    surroundings: "Surroundings"
     answers: Sequence[Answer]
 
     def keep_plan(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         """Let the next launch with these arguments go the short way, see `magpkg.start`."""
-        sandbox, manifest, sources = self.sandbox, self.manifest, self.evaluated.sources
+        sandbox, manifest, sources, around = self.sandbox, self.manifest, self.evaluated.sources, self.surroundings
         assigned = manifest.env_set
         plan = Plan(self.bwrap, self.path, sandbox.directory, self.shell, sandbox.options, manifest.env_keep, assigned)
         key = make_key(arguments, environment)
         path = plan_path(self.store.root, key)
-        variables = {name: environment.get(name, "") for name in host_variables(manifest.mounts)}
+        named = (*host_variables(manifest.mounts), *around.variables)
+        variables = {name: environment.get(name, "") for name in named}
+        inputs, absent = sources.read_files | dict(around.files), (*sources.absent, *around.absent)
         try:
-            save(path, key, plan, sources.read_files, sources.absent, variables, self.answers, time.time_ns())
+            save(path, key, plan, inputs, absent, variables, self.answers, time.time_ns())
         except OSError as error:
             say(f"warning: the next launch will be as slow as this one: {error.filename}: {error.strerror}")
 
@@ -54,15 +58,15 @@ class Entry:
 def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline: bool, quiet: bool) -> Entry:
     """Do all that comes before the launch: the venv is made if the store lacks it."""
     from magpkg.fetch.transport import Transport
-    from magpkg.making.venv import draw, ensure, find_shell
-    from magpkg.sandbox.user import current_user, user_mounts
+    from magpkg.making.venv import draw, ensure
+    from magpkg.sandbox.shell import find_shell, shell_path
+    from magpkg.sandbox.surroundings import surroundings
     from magpkg.store.state import make_state, state_directory
 
     environment = dict(os.environ)
     store = options.store(environment)
     directory = options.working_directory(environment)
     manifest, evaluated = options.manifest(given)
-    manifest = replace(manifest, env_set=(*own_variables(evaluated.name), *manifest.env_set))
     manifest = overrides.applied(manifest, directory)
     state = state_directory(store, evaluated.directory)
     host = options.host(environment, directory, jobs, state)
@@ -71,8 +75,15 @@ def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline:
     store.note_origin(os.path.basename(path), evaluated.origin)
     make_state(state, manifest.mounts)
     files = RecordingFiles(path)
-    shown = user_mounts(current_user(environment), store, f"{path}/rootfs") if manifest.mount_defaults else []
-    sandbox, view = draw(manifest, f"{path}/rootfs", host, files, shown, overrides.chdir)
+    around = surroundings(manifest, f"{path}/rootfs", environment, store, files)
+    assigned = (*own_variables(evaluated.name), *around.assigned, *manifest.env_set)
+    manifest = replace(manifest, env_keep=around.keep, env_set=assigned)
+    sandbox, view = draw(manifest, f"{path}/rootfs", host, files, around.mounts, overrides.chdir)
     answers = files.answers()  # before anything is asked about a command: a plan is for all commands
-    shell = overrides.shell or find_shell(view, sandbox)
-    return Entry(store, path, held, host.bwrap, manifest, evaluated, sandbox, view, shell, answers)
+    place = (sandbox.environment["PATH"], sandbox.directory)
+    found = shell_path(view, overrides.shell, *place) if overrides.shell else find_shell(view, *place)
+    shell = overrides.shell or os.path.basename(found)
+    if found and "SHELL" not in sandbox.environment:
+        manifest = replace(manifest, env_set=(*manifest.env_set, ("SHELL", found)))
+        sandbox = replace(sandbox, environment={**sandbox.environment, "SHELL": found})
+    return Entry(store, path, held, host.bwrap, manifest, evaluated, sandbox, view, shell, around, answers)

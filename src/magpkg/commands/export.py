@@ -80,7 +80,8 @@ def _chunks(style: str, manifest: "Manifest", store: "Store", venv: str, tag: st
     from magpkg.export.tarball import tarball
     from magpkg.inspection.outline import debian_architecture
     from magpkg.making.rootfs import Member
-    from magpkg.making.venv import bare_environment, bare_shell
+    from magpkg.making.venv import bare_environment
+    from magpkg.sandbox.shell import bare_shell
     from magpkg.sandbox.user import ROOT
 
     closure = manifest.closure()
@@ -96,7 +97,7 @@ def _chunks(style: str, manifest: "Manifest", store: "Store", venv: str, tag: st
         tag or f"localhost/magpkg:{os.path.basename(venv)[:12]}",
         limit_layers(layers, LAYERS_MAX),
         variables,
-        [shell] if shell else [],
+        [os.path.basename(shell)] if shell else [],
         architecture(debian_architecture(closure)),
     )
     return oci_archive(image) if style == "oci" else docker_archive(image)

@@ -42,6 +42,7 @@ def show(given: "Inputs", values: bool, as_json: bool) -> None:
         "closure": len(drawn.nodes),
         "fsEntries": [entry.path for entry in manifest.fs_entries],
         "mountDefaults": manifest.mount_defaults,
+        "hostDefaults": manifest.takes_host_defaults,
         "mounts": [str(mount) for mount in manifest.mounts],
         "envKeep": list(manifest.env_keep),
         "envSet": dict(manifest.env_set) if values else [variable for variable, _ in manifest.env_set],

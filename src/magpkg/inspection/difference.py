@@ -74,6 +74,7 @@ def side_of_manifest(label: str, manifest: Manifest) -> Side:
         "fsEntries": {entry.path: digest(_ENTRY_TAG, entry.content()) for entry in manifest.fs_entries},
         "mounts": {mount.target: str(mount) for mount in manifest.mounts},
         "mountDefaults": {"true" if manifest.mount_defaults else "false": ""},
+        "hostDefaults": {"true" if manifest.takes_host_defaults else "false": ""},
         "unshare": dict.fromkeys(manifest.unshare, ""),
         "envKeep": dict.fromkeys(manifest.env_keep, ""),
         "envSet": dict(manifest.env_set),

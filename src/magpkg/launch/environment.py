@@ -16,6 +16,8 @@ _LOCALE = ("LANG", "LC_ALL", "LC_CTYPE")
 ALWAYS_KEPT = ("HOME", "TERM")
 """What a shell and a terminal program need to know of the host, where the host has it."""
 
+_OWN = ("PATH", "LD_LIBRARY_PATH", "PWD")  # what the venv says itself, unless somebody names just these
+
 
 def own_variables(name: str) -> "tuple[tuple[str, str], ...]":
     """What a command is told of its venv: the name, and that again for the prompt of Debian's bash."""
@@ -30,12 +32,32 @@ def sandbox_environment(
     """The whole environment of the command: of `host` what is to be kept, overridden by what is `assigned`."""
     environment = {"PATH": DEFAULT_PATH, "LD_LIBRARY_PATH": DEFAULT_LIBRARY_PATH}
     for name in (*ALWAYS_KEPT, *keep):
-        if name in host:
+        if "*" in name:
+            environment.update((found, host[found]) for found in host if is_kept(found, (name,)))
+        elif name in host:
             environment[name] = host[name]
     environment.update(assigned)
     if not any(name in environment for name in _LOCALE):
         environment["LANG"] = DEFAULT_LOCALE
     return environment
+
+
+def is_kept(name: str, keep: "Iterable[str]") -> bool:
+    """Whether a variable is among the names and patterns in `keep`; a `*` stands for any text, but for no own name."""
+    return any(name == each or ("*" in each and name not in _OWN and _matches(name, each)) for each in keep)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    start, *between, end = pattern.split("*")
+    position = len(start)
+    if not name.startswith(start):
+        return False
+    for part in between:
+        position = name.find(part, position)
+        if position < 0:
+            return False
+        position += len(part)
+    return name.endswith(end) and len(name) - len(end) >= position
 
 
 def bwrap_arguments(options: "Iterable[str]", environment: "Mapping[str, str]", directory: str) -> list[str]:

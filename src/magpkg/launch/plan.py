@@ -18,7 +18,8 @@ _FORMAT = "magpkg plan 3"
 # A file that changed so shortly before it was read may change again within one tick of its file system's clock.
 _SETTLED_NANOSECONDS = 50_000_000
 # What of the host's environment a plan depends on, beside the variables that it names.
-_VARIABLES = ("PWD", "HOME", "USER", "PATH")
+_VARIABLES = ("PWD", "HOME", "USER", "PATH", "TERM", "TZ")
+_NOT_SET = "\n"  # which is not the same as empty: TZ says UTC then
 _WRITABLE_BY_OTHERS = 0o022
 
 
@@ -76,7 +77,7 @@ def make_key(arguments: "Sequence[str]", environment: "Mapping[str, str]") -> li
 
     Everything else that a drawing depends on is recorded in the plan.
     """
-    variables = [environment.get(name, "") for name in _VARIABLES]
+    variables = [environment.get(name, _NOT_SET) for name in _VARIABLES]
     package = __file__.rpartition("/")[0].rpartition("/")[0]
     return [_FORMAT, __version__, package, posix.getcwd(), _user(), *variables, *arguments]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from magpkg.errors import CommandNotStarted
 from magpkg.launch.environment import sandbox_environment
-from magpkg.launch.hostfiles import MISSING, HostFiles
+from magpkg.launch.hostfiles import MISSING
 from magpkg.launch.lock import hold
 from magpkg.manifest.fsentry import ENTRIES, keep_entries
 from magpkg.manifest.manifest import Manifest, venv_hash
@@ -140,26 +140,9 @@ def draw(
     return sandbox.draw(view, rootfs, files, environment, directory, isolation, proc_covers()), view
 
 
-def find_shell(view: View, drawn: sandbox.Sandbox) -> str:
-    """The shell for who gives no command: bash if the venv has it, else sh; empty where it has neither."""
-    return _shell(view, drawn.environment["PATH"], drawn.directory)
-
-
 def bare_environment(manifest: Manifest) -> dict[str, str]:
     """The variables that a command has of the manifest alone, on no host."""
     return sandbox_environment((), manifest.env_set, {})
-
-
-def bare_shell(rootfs: str, search_path: str) -> str:
-    """What `find_shell` finds where nothing is mounted."""
-    return _shell(View(rootfs, HostFiles()), search_path, "/")
-
-
-def _shell(view: View, search_path: str, directory: str) -> str:
-    for shell in ("bash", "sh"):
-        if view.find_command(shell, search_path, directory).state not in (MISSING, NOT_EXECUTABLE):
-            return shell
-    return ""
 
 
 def check_command(view: View, drawn: sandbox.Sandbox, command: Sequence[str]) -> None:

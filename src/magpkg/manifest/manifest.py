@@ -22,10 +22,12 @@ _FIELDS = (
     "envKeep",
     "envSet",
     "mountDefaults",
+    "hostDefaults",
     "mounts",
     "fsEntries",
     "network",
     "unshare",
+    "shims",
 )
 _NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net")
 _SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*(/[A-Za-z0-9][A-Za-z0-9.+~_-]*)*\Z")
@@ -48,6 +50,15 @@ class Manifest:
     """The presets that the value names, whose fields it has by now; see evaluation."""
     unshare: tuple[str, ...] = ()
     """Namespaces of its own, in order, each once; `network: false` is one of them."""
+    host_defaults: bool | None = None
+    """Whether the command has the user's name, time zone and terminal; None where the manifest does not say."""
+    shims: tuple[str, ...] = ()
+    """The commands that `magpkg shim` writes where it is told no others."""
+
+    @property
+    def takes_host_defaults(self) -> bool:
+        """Whether there are host defaults: left out, they come and go with the default mounts."""
+        return self.mount_defaults if self.host_defaults is None else self.host_defaults
 
     def closure(self) -> tuple[Package, ...]:
         """The runtime closure of the packages, in merge order."""
@@ -97,6 +108,8 @@ def read_manifest(value: object, graph: PackageGraph, names: Names | None = None
         suites=read_suites(fields.get("suites")),
         presets=read_presets(fields.get("presets")),
         unshare=_read_unshare(fields),
+        host_defaults=_read_host_defaults(fields.get("hostDefaults")),
+        shims=_read_shims(_given(fields, "shims", [])),
     )
 
 
@@ -137,6 +150,29 @@ def read_presets(value: object) -> tuple[str, ...]:
 def _read_mounts(value: object) -> tuple[Mount, ...]:
     items = read_list(value, "venv.mounts")
     return tuple(read_mount(item, f"venv.mounts[{index}]") for index, item in enumerate(items))
+
+
+def _read_host_defaults(value: object) -> bool | None:
+    return None if value is None else read_bool(value, "venv.hostDefaults")
+
+
+def _read_shims(value: object) -> tuple[str, ...]:
+    items = read_list(value, "venv.shims")
+    names = [read_text(item, f"venv.shims[{index}]") for index, item in enumerate(items)]
+    for index, name in enumerate(names):
+        reason = not_a_command(name)
+        if reason:
+            raise MagpkgError(f"venv.shims[{index}]: {reason}, got {shown(name)}")
+    return tuple(dict.fromkeys(names))
+
+
+def not_a_command(name: str) -> str:
+    """Why a text cannot be the name of a shim; empty where it can."""
+    if not name or "/" in name or name.startswith((".", "-")) or not name.isprintable():
+        return "a shim has the name of a command, not a path or an option"
+    if name == "bwrap":
+        return "bwrap can be no shim, since magpkg itself would find it in PATH and run for ever"
+    return ""
 
 
 def _read_unshare(fields: dict[str, object]) -> tuple[str, ...]:

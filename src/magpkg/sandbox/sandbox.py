@@ -23,6 +23,7 @@ ARGUMENTS_MAX = 9000
 OWN_WORDS = 7
 """The words of bwrap's command line between its name and the command, see launch.bwrap: they count too."""
 
+_SCRATCH = ("/tmp", "/var/tmp", "/run/lock")  # noqa: S108 - where anybody may make files: hier(7)
 _DEV_LINKS = ("core", "fd", "stderr", "stdin", "stdout")
 _SHOWN_VALUES = ("PATH", "LD_LIBRARY_PATH", "HOME", "TERM", "PWD")
 
@@ -136,6 +137,8 @@ def draw(
     options = [*isolation, *DROPPED, "--tmpfs", "/"]
     options += _root_options(view, rootfs, files)
     for mount in view.mounts:
+        if mount.type == "tmpfs" and mount.target in _SCRATCH:
+            options += ["--perms", "1777"]
         options += [f"--{mount.type}", *([mount.source] if mount.is_bind else []), mount.target]
         if mount.type == "proc":
             options += [

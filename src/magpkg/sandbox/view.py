@@ -2,7 +2,7 @@
 
 import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from magpkg.errors import MagpkgError
@@ -119,9 +119,10 @@ class View:
             return self._examine(posixpath.join(directory, name))
         best = Found(MISSING, "")
         for folder in search_path.split(":"):
-            found = self._examine(posixpath.join(directory, folder or ".", name))
+            named = posixpath.join(directory, folder or ".", name)
+            found = self._examine(named)
             if found.state in (EXECUTABLE, UNKNOWN):
-                return found
+                return replace(found, named=named)
             best = found if found.state == NOT_EXECUTABLE else best
         return best
 
@@ -142,10 +143,14 @@ EXECUTABLE, NOT_EXECUTABLE = "executable", "not executable"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How a command was found: EXECUTABLE, NOT_EXECUTABLE, MISSING or UNKNOWN, and its path inside."""
+    """How a command was found: EXECUTABLE, NOT_EXECUTABLE, MISSING or UNKNOWN, and its path inside.
+
+    `named` is the path before symlinks were followed, where it was found by its name.
+    """
 
     state: str
     path: str
+    named: str = ""
 
 
 def is_within(path: str, directory: str) -> bool:

@@ -11,7 +11,10 @@ from magpkg.manifest.mount import VARIABLES, Mount
 from magpkg.manifest.package import PackageGraph, runtime_closure
 from tests.support.manifests import package
 
-KNOWN = "known fields: packages, suites, presets, envKeep, envSet, mountDefaults, mounts, fsEntries, network, unshare"
+KNOWN = (
+    "known fields: packages, suites, presets, envKeep, envSet, mountDefaults, hostDefaults, mounts, fsEntries, network, "
+    "unshare, shims"
+)
 MOUNT_TYPES = "bind, ro-bind, dev-bind, tmpfs, proc, dev"
 OCTAL = "a number is decimal and means other bits than it shows; write it as a string: "
 

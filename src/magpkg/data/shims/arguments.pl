@@ -50,7 +50,12 @@ sub still_true {
 
 sub environment {
     my %values = (PATH => '/usr/bin:/bin:/usr/sbin:/sbin', LD_LIBRARY_PATH => '/usr/lib64:/usr/lib:/lib');
-    for ('HOME', 'TERM', @{$plan->{keep}}) { $values{$_} = $ENV{$_} if defined $ENV{$_} }
+    for my $name ('HOME', 'TERM', @{$plan->{keep}}) {
+        my ($own, $pattern) = ('', quotemeta $name);
+        if ($pattern =~ s/\\\*/.*/g) { $own = join '|', 'PATH', 'LD_LIBRARY_PATH', 'PWD' }
+        my @found = $own ? grep { /\A$pattern\z/s && !/\A(?:$own)\z/ } keys %ENV : $name;
+        for (@found) { $values{$_} = $ENV{$_} if defined $ENV{$_} }
+    }
     %values = (%values, @{$plan->{assigned}});
     $values{LANG} = 'C.UTF-8' unless grep { defined $values{$_} } 'LANG', 'LC_ALL', 'LC_CTYPE';
     return %values;

@@ -67,7 +67,7 @@ sub plan {
     open my $source, '<', "$package/__init__.py" or long_way();
     sysread $source, my $text, 4096;
     my ($version) = $text =~ /^__version__ = "(.*)"$/m;
-    my @variables = map { $ENV{$_} // '' } 'PWD', 'HOME', 'USER', 'PATH';
+    my @variables = map { $ENV{$_} // "\n" } 'PWD', 'HOME', 'USER', 'PATH', 'TERM', 'TZ';
     my $user      = join ' ', $<, $(, umask;
     my $key       = join "\0", 'magpkg plan 3', $version, $package, $directory, $user, @variables, @_;
     my $root      = $ENV{MAGPKG_STORE} || (($ENV{HOME} // '') =~ m{\A/} ? "$ENV{HOME}/.magpkg" : long_way());
@@ -75,7 +75,7 @@ sub plan {
     open my $file, '<', "$root/eval/$name" or long_way();
     is_own(stat $_) or long_way() for $file, "$root/eval", $root;
     sysread $file, my $content, -s $file;
-    $key = 9 + @_ . "\0$key\0";
+    $key = 11 + @_ . "\0$key\0";
     index($content, $key) == 0 or long_way();
     my @items = split /\0/, substr($content, length $key), -1;
     my %plan  = map { $_ => [splice @items, 0, shift @items] }
