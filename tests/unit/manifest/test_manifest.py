@@ -12,8 +12,8 @@ from magpkg.manifest.package import PackageGraph, runtime_closure
 from tests.support.manifests import package
 
 KNOWN = (
-    "known fields: packages, suites, presets, envKeep, envSet, mountDefaults, hostDefaults, mounts, fsEntries, network, "
-    "unshare, shims"
+    "known fields: packages, suites, presets, envKeep, envSet, mountDefaults, hostDefaults, mounts, fsEntries, "
+    "network, unshare, shims"
 )
 MOUNT_TYPES = "bind, ro-bind, dev-bind, tmpfs, proc, dev"
 OCTAL = "a number is decimal and means other bits than it shows; write it as a string: "
