@@ -51,6 +51,7 @@ PAGES = {
     "lock": "lock.md",
     "search": "lock.md",
     "info": "lock.md",
+    "config": "lock.md",
     "fetch": "lock.md",
     "build": "lock.md",
     "export": "export.md",

