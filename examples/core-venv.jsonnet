@@ -72,6 +72,9 @@ local core = import 'magpkg/packages/core.libsonnet';
   // unshare: what else it gets of its own, of pid, ipc, uts, cgroup and net.
   unshare: [],
 
+  // seccomp: 'none' takes the filter of system calls away, which keeps terminals and keyrings from the command.
+  seccomp: 'default',
+
   // shims: the commands that `magpkg shim` writes launchers for, where it is told no others.
   shims: ['python3', 'git'],
 }

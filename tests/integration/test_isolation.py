@@ -29,11 +29,18 @@ class Outside:
 
     secret: str
     pid: int
+    key: str
 
     def told(self) -> str:
         """What the probes need to know of it, as JSON."""
         return json.dumps(
-            {"secret": self.secret, "pid": self.pid, "device": os.stat("/").st_dev, "handle": handle(self.secret)}
+            {
+                "secret": self.secret,
+                "pid": self.pid,
+                "key": self.key,
+                "device": os.stat("/").st_dev,
+                "handle": handle(self.secret),
+            }
         )
 
 
@@ -55,7 +62,7 @@ def outside(magpkg: Magpkg) -> Iterator[Outside]:
     secret.write_text("secret")
     environment = {**os.environ, "SECRET_OF_THE_HOST": "1"}
     with subprocess.Popen(["sleep", "600"], env=environment) as process:
-        yield Outside(str(secret), process.pid)
+        yield Outside(str(secret), process.pid, "magpkg-test")
         process.kill()
     secret.unlink()
 

@@ -153,6 +153,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "mknod": by_device,
     "setns": by_setns,
     "ptrace": by_ptrace,
+    "keyctl": by_keys,
     "bpf": by_bpf,
     "core_pattern": by_setting,
     "reboot": by_reboot,

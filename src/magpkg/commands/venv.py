@@ -72,7 +72,7 @@ def launch(
     except CommandNotStarted:
         from magpkg.sandbox.namespaces import check
 
-        check(entry.bwrap, builds=bool(entry.manifest.unshare))
+        check(entry.bwrap, filtered=entry.manifest.filtered, builds=bool(entry.manifest.unshare))
         raise
     stamp(entry.held)
     return status

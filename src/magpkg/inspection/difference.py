@@ -76,6 +76,7 @@ def side_of_manifest(label: str, manifest: Manifest) -> Side:
         "mountDefaults": {"true" if manifest.mount_defaults else "false": ""},
         "hostDefaults": {"true" if manifest.takes_host_defaults else "false": ""},
         "unshare": dict.fromkeys(manifest.unshare, ""),
+        "seccomp": {"default" if manifest.filtered else "none": ""},
         "envKeep": dict.fromkeys(manifest.env_keep, ""),
         "envSet": dict(manifest.env_set),
     }

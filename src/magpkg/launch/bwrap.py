@@ -19,7 +19,8 @@ else:
 ALL_SIGNALS = frozenset(signal.valid_signals())
 """Every signal; the kernel lets nobody block SIGKILL and SIGSTOP, and delivers what a fault causes all the same."""
 
-_HANDED = "\x01handed:"
+HANDED = "\x01handed:"
+"""How a word begins that stands for a descriptor, see `handed`."""
 # A pipe takes this much without a reader, pipe(7). No memfd: what is written to one counts against RLIMIT_FSIZE.
 _HANDED_MAX = 65536
 _KEPT_DESCRIPTOR = 200  # out of the way of the descriptors that scripts choose
@@ -29,7 +30,7 @@ def handed(content: bytes) -> str:
     """A word of bwrap's options that stands for a descriptor with this content, as `--seccomp` wants one."""
     if len(content) > _HANDED_MAX:
         raise MagpkgError(f"{len(content)} bytes are too many for bwrap to be handed: at most {_HANDED_MAX}")
-    return _HANDED + content.hex()
+    return HANDED + content.hex()
 
 
 def find_bwrap(search_path: str) -> str:
@@ -66,13 +67,13 @@ class Waiting:
         keep_from_command()
         leave_session_keyring()
         self.mask: set[int] = signal.pthread_sigmask(signal.SIG_BLOCK, ALL_SIGNALS)
-        contents = [word for word in options if word.startswith(_HANDED)]
+        contents = [word for word in options if word.startswith(HANDED)]
         hidden, self._arguments = posix.pipe()
         self.reports, status = posix.pipe()
         self.gate_number, self.gate = posix.pipe()
         self.life, alive = posix.pipe()
         alive = _out_of_the_way(alive)
-        self._numbers = {word: _filled(bytes.fromhex(word[len(_HANDED) :])) for word in contents}
+        self._numbers = {word: _filled(bytes.fromhex(word[len(HANDED) :])) for word in contents}
         given = (hidden, status, self.gate_number, alive, *self._numbers.values())
         words = ["bwrap", "--args", str(hidden), "--json-status-fd", str(status), "--block-fd", str(self.gate_number)]
         try:

@@ -15,6 +15,7 @@ from magpkg.manifest.mount import Mount
 from magpkg.manifest.package import UNTAR, Package, runtime_closure
 from magpkg.sandbox import sandbox
 from magpkg.sandbox.privileges import WITHOUT_NAMESPACE, proc_covers
+from magpkg.sandbox.seccomp import venv_filter
 from magpkg.sandbox.view import EXECUTABLE, View
 from magpkg.store import listing
 from magpkg.store.store import Store
@@ -80,7 +81,7 @@ class Builder:
         label = f"package {package.name}"
         room = Room(f"{label}: build", (f"{work}/build", out), log, self.bounds)
         options, command = self._sandbox(package, work, root, path)
-        status = script.run(self.bwrap, options, command, room)
+        status = script.run(self.bwrap, options, command, room, venv_filter())
         if status != 0:
             raise _failure(package, status, log)
         tidy(out, label, SOURCE_DATE_EPOCH)

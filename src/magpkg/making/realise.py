@@ -63,7 +63,7 @@ def realise(
     if not missing:
         return
     if any(package.build != UNTAR for package in missing):
-        check(builder.bwrap, builds=True)
+        check(builder.bwrap, filtered=True, builds=True)
     require([semaphores()])
     fetcher.fetch_all(_sources(missing), report)
     report(f"making {len(missing)} package{'s' if len(missing) > 1 else ''}")

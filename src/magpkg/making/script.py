@@ -25,16 +25,24 @@ _TAIL_LINES = 30
 _LINE_LENGTH = 500
 
 
-def run(bwrap: str, options: Sequence[str], command: Sequence[str], room: Room) -> int:
+def run(bwrap: str, options: Sequence[str], command: Sequence[str], room: Room, program: bytes = b"") -> int:
     """Run `command` in the sandbox of these options, which must have a pid namespace; its status as bwrap gives it.
+
+    `program` is a filter of system calls, see sandbox/seccomp.
 
     What it says goes to the log of `room`. When this returns, or raises, no process of it is left. Raises MagpkgError
     where it takes more than `room` has, or where bwrap cannot be run.
     """
     become_subreaper()
-    with _pipe() as (reports, told), _pipe() as (waits, gate):
-        given = (told.fileno(), waits.fileno())
-        words = [bwrap, "--json-status-fd", str(given[0]), "--block-fd", str(given[1]), *options, "--", *command]
+    with _pipe() as (reports, told), _pipe() as (waits, gate), _pipe() as (filter_, filling):
+        filling.write(program)
+        filling.close()
+        given = [told.fileno(), waits.fileno()]
+        words = [bwrap, "--json-status-fd", str(given[0]), "--block-fd", str(given[1])]
+        if program:
+            given.append(filter_.fileno())
+            words += ["--seccomp", str(given[2])]
+        words += [*options, "--", *command]
         with _started(words, given, room.log) as monitor:
             told.close()
             waits.close()

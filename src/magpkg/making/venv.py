@@ -15,6 +15,7 @@ from magpkg.manifest.mount import VARIABLES, Mount, expand_mounts
 from magpkg.manifest.package import Package
 from magpkg.sandbox import sandbox
 from magpkg.sandbox.privileges import proc_covers, root_options
+from magpkg.sandbox.seccomp import filter_options
 from magpkg.sandbox.view import NOT_EXECUTABLE, Files, View
 from magpkg.store.store import Store
 
@@ -53,21 +54,21 @@ def ensure(
         held = hold(path, lambda: report("waiting for another magpkg that makes this venv"))
         if held is not None:
             return path, held
-        _check_host(store, host, report)
+        _check_host(manifest, store, host, report)
         store.prepare()
         with store.exclusive(path):
             if not os.path.isdir(path):
                 _make(manifest, closure, store, host, transport, report, status, path)
 
 
-def _check_host(store: Store, host: Host, report: Callable[[str], None]) -> None:
+def _check_host(manifest: Manifest, store: Store, host: Host, report: Callable[[str], None]) -> None:
     """Raise what `magpkg doctor` would find, before anything is downloaded in vain."""
     from magpkg.sandbox.namespaces import check
     from magpkg.store.finding import require
     from magpkg.store.storage import ownership
 
     require(ownership(store, host.environment))
-    version = check(host.bwrap, builds=False)
+    version = check(host.bwrap, filtered=manifest.filtered, builds=False)
     if not version.passed:
         report(f"warning: {version.message}")
 
@@ -137,6 +138,8 @@ def draw(
     else:
         directory = sandbox.chosen_directory(view, start)
     isolation = [*root_options(host.bwrap), *(f"--unshare-{name}" for name in manifest.unshare)]
+    if manifest.filtered:
+        isolation += filter_options()
     return sandbox.draw(view, rootfs, files, environment, directory, isolation, proc_covers()), view
 
 

@@ -28,7 +28,9 @@ _FIELDS = (
     "network",
     "unshare",
     "shims",
+    "seccomp",
 )
+_FILTERED, _UNFILTERED = "default", "none"
 _NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net")
 _SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*(/[A-Za-z0-9][A-Za-z0-9.+~_-]*)*\Z")
 _VARIABLE_NAME = re.compile(r"[^=\0]+\Z")
@@ -50,6 +52,8 @@ class Manifest:
     """The presets that the value names, whose fields it has by now; see evaluation."""
     unshare: tuple[str, ...] = ()
     """Namespaces of its own, in order, each once; `network: false` is one of them."""
+    filtered: bool = True
+    """Whether the filter of system calls is on the command; `seccomp: 'none'` takes it away."""
     host_defaults: bool | None = None
     """Whether the command has the user's name, time zone and terminal; None where the manifest does not say."""
     shims: tuple[str, ...] = ()
@@ -110,6 +114,8 @@ def read_manifest(value: object, graph: PackageGraph, names: Names | None = None
         unshare=_read_unshare(fields),
         host_defaults=_read_host_defaults(fields.get("hostDefaults")),
         shims=_read_shims(_given(fields, "shims", [])),
+        filtered=read_choice(_given(fields, "seccomp", _FILTERED), "venv.seccomp", (_FILTERED, _UNFILTERED))
+        == _FILTERED,
     )
 
 

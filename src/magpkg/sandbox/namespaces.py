@@ -14,6 +14,7 @@ from itertools import islice
 
 from magpkg.sandbox.kernel import Kernel
 from magpkg.sandbox.privileges import DROPPED, WITHOUT_NAMESPACE, root_options
+from magpkg.sandbox.seccomp import venv_filter
 from magpkg.sandbox.trial import run, tried
 from magpkg.store.finding import Finding, require
 
@@ -36,6 +37,7 @@ def namespaces(bwrap: str, kernel: Kernel | None = None) -> Iterator[Finding]:
     yield _sandbox(bwrap, said, kernel)
     if said is not None:
         return  # the others fail for the same reason
+    yield _filter(bwrap, options)
     if os.geteuid() == 0:
         yield _root(bwrap, options, kernel)
     said = tried(bwrap, (*options, *_PROC))
@@ -51,14 +53,16 @@ def namespaces(bwrap: str, kernel: Kernel | None = None) -> Iterator[Finding]:
         yield _refused("build", "bwrap cannot unshare all that a build does", bwrap, said, kernel)
 
 
-def check(bwrap: str, *, builds: bool) -> Finding:
+def check(bwrap: str, *, filtered: bool, builds: bool) -> Finding:
     """Raise why this host cannot make the sandbox of a venv, or of `builds` too; what its bwrap is like where it can.
+
+    That of a venv may be `filtered`, that of a build always is.
 
     An old bwrap that does what is asked of it is no reason to raise.
     """
     found = namespaces(bwrap)
     version = next(found)
-    others = list(islice(found, None if builds else 1))
+    others = list(islice(found, None if builds else 1 + filtered))
     if not all(finding.passed for finding in others):
         require([version, *others])
     return version
@@ -90,6 +94,18 @@ def _sandbox(bwrap: str, said: str | None, kernel: Kernel) -> Finding:
     if said is None:
         return Finding("sandbox", True, "bwrap can make a sandbox")
     return _refused("sandbox", "bwrap cannot make a sandbox", bwrap, said, kernel)
+
+
+def _filter(bwrap: str, options: Sequence[str]) -> Finding:
+    program = venv_filter()
+    if not program:
+        message = f"no filter of system calls is known for {os.uname().machine}, so none is on any command"
+        return Finding("seccomp", True, message, "see docs/security.md for what it would keep from a command")
+    said = tried(bwrap, (*options, *_PLAIN), program)
+    if said is None:
+        return Finding("seccomp", True, "the kernel takes a filter of system calls")
+    fix = "use a kernel with CONFIG_SECCOMP_FILTER; seccomp: 'none' in the manifest does without"
+    return Finding("seccomp", False, f"the kernel takes no filter of system calls: {_last(said)}", fix)
 
 
 def _root(bwrap: str, options: Sequence[str], kernel: Kernel) -> Finding:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from magpkg.errors import MagpkgError
+from magpkg.launch.bwrap import HANDED
 from magpkg.launch.environment import bwrap_arguments
 from magpkg.launch.hostfiles import DIRECTORY, FILE, MISSING, SYMLINK, UNKNOWN
 from magpkg.manifest.mount import DEFAULT_MOUNTS, Mount, merge_mounts
@@ -43,9 +44,12 @@ class Sandbox:
     def shown_command(self, bwrap: str, command: Sequence[str]) -> str:
         """The whole command line, ready to paste into a shell.
 
-        A value that could be a secret is left out: a reference to the shell's variable of that name stands for it.
+        A value that could be a secret is left out: a reference to the shell's variable of that name stands for it. So
+        is what goes by a descriptor, the filter of system calls: no shell that everybody has could hand it over.
         """
-        words = [bwrap, *self.options, "--clearenv"]
+        handed = {at for at, word in enumerate(self.options) if word.startswith(HANDED)}
+        options = [word for at, word in enumerate(self.options) if not handed & {at, at + 1}]
+        words = [bwrap, *options, "--clearenv"]
         quoted = [shlex.quote(word) for word in words]
         for name, value in sorted(self.environment.items()):
             shown = shlex.quote(value) if name in _SHOWN_VALUES else f'"${{{name}-}}"'

@@ -7,10 +7,12 @@ numbers are always allowed.
 """
 
 import errno
+import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from magpkg.launch.bwrap import handed
 from magpkg.sandbox.syscalls import Abi, abis, numbers
 
 ALLOW = 0x7FFF_0000
@@ -59,6 +61,17 @@ VENV = (
     Rule("request_key", answer(errno.ENOSYS)),
 )
 """What no command of a venv can do, unless its manifest says so: type for the user, and use the user's keyrings."""
+
+
+def venv_filter() -> bytes:
+    """The filter of a venv on this machine; empty where its numbers are not known here."""
+    return assemble(VENV, os.uname().machine)
+
+
+def filter_options() -> tuple[str, ...]:
+    """bwrap's options for the filter of a venv, if there is one on this machine."""
+    program = venv_filter()
+    return ("--seccomp", handed(program)) if program else ()
 
 
 def assemble(rules: Sequence[Rule], machine: str) -> bytes:

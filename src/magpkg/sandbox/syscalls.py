@@ -64,6 +64,9 @@ _NUMBERS: Mapping[str, tuple[tuple[int, ...], ...]] = {
     "setxattrat": ((463,), (463,), (463,), (463,)),
 }
 
+CALLS = tuple(_NUMBERS)
+"""The calls that are known here by name."""
+
 
 def abis(machine: str) -> tuple[Abi, ...]:
     """The ways to call the kernel of a machine, named as uname(2) names it; empty for one that is not known here."""

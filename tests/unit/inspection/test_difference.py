@@ -47,14 +47,16 @@ def test_fields_differ_by_name() -> None:
     )  # fmt: skip
     second = manifest(
         envSet={"A": "2", "C": "2"}, mounts=["/a", {"type": "ro-bind", "source": "/b"}], mountDefaults=False,
-        fsEntries=[{"type": "file", "path": "/x", "contents": "2"}], network=False,
+        fsEntries=[{"type": "file", "path": "/x", "contents": "2"}], network=False, seccomp="none",
     )  # fmt: skip
     found = compare(side_of_manifest("a", first), side_of_manifest("b", second))
     assert found.fields == {
         "fsEntries": Changes((), (), ("/x",)),
         "mounts": Changes((), (), ("/b",)),
         "mountDefaults": Changes(("false",), ("true",), ()),
+        "hostDefaults": Changes(("false",), ("true",), ()),
         "unshare": Changes(("net",), (), ()),
+        "seccomp": Changes(("none",), ("default",), ()),
         "envKeep": Changes((), ("USER",), ()),
         "envSet": Changes(("C",), ("B",), ("A",)),
     }

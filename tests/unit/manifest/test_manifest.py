@@ -13,7 +13,7 @@ from tests.support.manifests import package
 
 KNOWN = (
     "known fields: packages, suites, presets, envKeep, envSet, mountDefaults, hostDefaults, mounts, fsEntries, "
-    "network, unshare, shims"
+    "network, unshare, shims, seccomp"
 )
 MOUNT_TYPES = "bind, ro-bind, dev-bind, tmpfs, proc, dev"
 OCTAL = "a number is decimal and means other bits than it shows; write it as a string: "
@@ -55,6 +55,8 @@ BAD: list[tuple[dict[str, Any], str, str | None]] = [
         "did you mean net?",
     ),
     ({"unshare": ["user"]}, 'venv.unshare[0]: must be one of pid, ipc, uts, cgroup, net; got "user"', None),
+    ({"seccomp": "off"}, 'venv.seccomp: must be one of default, none; got "off"', None),
+    ({"seccomp": False}, "venv.seccomp: must be one of default, none; got false", None),
     ({"unshar": []}, 'venv: unknown field "unshar"', "did you mean unshare?"),
     # environment
     ({"envKeep": "HOME"}, 'venv.envKeep: must be an array, got "HOME"', None),
@@ -227,6 +229,7 @@ def test_the_venv_hash_covers_packages_and_fs_entries_alone() -> None:
     plain = hashed()
     assert hashed(envSet={"A": "1"}, envKeep=["B"], mounts=["/a"], mountDefaults=False) == plain
     assert hashed(network=False, unshare=["pid"]) == plain
+    assert hashed(seccomp="none") == plain
     assert hashed(packages=[{"name": "less"}, {"name": "zlib"}]) == plain
     assert hashed(packages=[{"name": "zlib"}]) != plain
 
