@@ -279,3 +279,13 @@ def test_what_runs_at_once_unverified_does_not_run_verified(repository: Reposito
     assert list(Path(repository.magpkg.store, "sets").glob("*/debian.lock.json"))
     verified = repository.magpkg.run("run", "--keyring", repository.key.path, *words)
     assert (verified.status, "is not signed" in verified.stderr) == (125, True)
+
+
+def test_a_package_is_received_as_far_as_the_size_in_the_lock(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "magpkg.yaml").write_text("packages: [tool]\n")
+    repository.lock().checked()
+    path = "pool/main/tool_2_amd64.deb"
+    size = len(repository.get(path))
+    repository.put(path, repository.get(path) + bytes(1 << 20))
+    refused = repository.magpkg.run("fetch")
+    assert refuses(refused, f"tool_2_amd64.deb: is larger than the {size} bytes it should have at most")
