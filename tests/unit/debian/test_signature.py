@@ -98,6 +98,14 @@ def test_a_key_that_has_expired_vouches_for_nothing_of_before(tmp_path: pathlib.
     assert re.search(r"does not hold any more: key [0-9a-f]{40} expired on \d{4}-", said)
 
 
+def test_a_certificate_that_has_expired_takes_its_subkeys_with_it(signer: Signer) -> None:
+    message = signer.signed()
+    certificate = signer.secret.extract_certificate()
+    signer.publish(certificate.set_expiration(NOW + timedelta(hours=1), signer.secret.certifier()))
+    assert verified(message, signer.keyring, "InRelease", NOW) == TEXT
+    assert f"key {certificate.fingerprint} expired on " in refused(message, signer, NOW + timedelta(hours=2))
+
+
 def test_a_subkey_that_has_expired_vouches_for_nothing_either(tmp_path: pathlib.Path) -> None:
     signer = Signer(tmp_path, 3600)
     message = signer.signed()
