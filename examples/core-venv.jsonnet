@@ -45,8 +45,9 @@ local core = import 'magpkg/packages/core.libsonnet';
 
   // mounts: what else is shown. A string is a path of the host, writable, at the same place.
   mounts: [
-    // The project: the working directory. ${PWD}, ${HOME} and ${USER} are the host's, and no part of the hash.
-    '${PWD}',
+    // The project: the directory of the manifest; for -e the working directory, if that is no directory of the system's.
+    // ${PROJECT}, ${HOME} and ${USER} are the host's, and no part of the hash.
+    { source: '${PROJECT}', optional: true },
 
     // An object says more. Here: the user's git identity, read-only, and no error on a host that has none.
     { type: 'ro-bind', source: '${HOME}/.gitconfig', target: '${HOME}/.gitconfig', optional: true },

@@ -29,5 +29,5 @@ local hello = magpkg.package({
 
 {
   packages: core.base + [hello],
-  mounts: ['${PWD}'],
+  mounts: ['${PROJECT}'],
 }

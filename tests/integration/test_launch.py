@@ -173,7 +173,7 @@ def test_the_default_mounts(magpkg: Magpkg) -> None:
     assert found["/proc"][0] == "proc"
     assert found["/sys"][1] == found["/etc/hosts"][1] == found["/etc/resolv.conf"][1] == "ro"
     assert found["/tmp"][1] == "rw"
-    assert found["/"] == ("tmpfs", "ro")
+    assert found["/"][1] == "ro"
     name = pathlib.Path("/tmp", f"magpkg-test-{os.getpid()}")
     magpkg.venv(BASE, "touch", str(name)).checked()
     assert name.exists()

@@ -30,6 +30,10 @@ class DictFiles:
             return "missing"
         return {"dir": "directory", "file": "file", "exe": "file"}.get(node, "symlink")
 
+    def source_kind(self, path: str) -> str:
+        """See magpkg.view.Files."""
+        return self.kind(path)
+
     def link_target(self, path: str) -> str:
         """See magpkg.view.Files."""
         node = self.nodes[self._above(path)]

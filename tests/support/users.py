@@ -18,15 +18,18 @@ _MODULES = ("magpkg", "click", "filelock", "_jsonnet", "debian", "yaml", "_yaml"
 
 
 @contextmanager
-def user_without_rights() -> Iterator[Magpkg]:
-    """The program as a user without rights, with a HOME of its own: `nobody` where the tests run as root."""
+def user_without_rights(parent: str | None = None) -> Iterator[Magpkg]:
+    """The program as a user without rights, with a HOME of its own: `nobody` where the tests run as root.
+
+    HOME is made in `parent`, by default where temporary files are.
+    """
     if os.getuid() != 0:
-        home = tempfile.mkdtemp(prefix="magpkg-test-")
+        home = tempfile.mkdtemp(prefix="magpkg-test-", dir=parent)
         yield Magpkg(f"{home}/.magpkg", home, home)
         subprocess.run(["chmod", "-R", "u+rwx", home], check=True)
         shutil.rmtree(home)
         return
-    directory = tempfile.mkdtemp(prefix="magpkg-test-", dir="/tmp")
+    directory = tempfile.mkdtemp(prefix="magpkg-test-", dir=parent or "/tmp")
     os.chmod(directory, 0o755)  # noqa: S103 - another user works in it
     user = pwd.getpwnam("nobody").pw_uid
     home = f"{directory}/home"

@@ -28,7 +28,7 @@ def print_svg(
     manifest = read_manifest(evaluate(Inputs(file=_MANIFEST), graph).value, graph)
     path, held = ensure(manifest, store, host, transport, report)
     store.note_origin(os.path.basename(path), _ORIGIN)
-    sandbox, _ = draw(manifest, f"{path}/rootfs", host, HostFiles(), start="/")
+    sandbox = draw(manifest, f"{path}/rootfs", host, HostFiles(), start="/").sandbox
     text = os.memfd_create("graph", os.MFD_CLOEXEC)
     with open(text, "wb") as file:
         file.writelines(f"{line}\n".encode() for line in lines)

@@ -54,6 +54,7 @@ def _findings(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _bwrap(environment: Mapping[str, str]) -> Iterator[Finding]:
+    from magpkg.sandbox.links import links
     from magpkg.sandbox.namespaces import namespaces
 
     try:
@@ -61,7 +62,12 @@ def _bwrap(environment: Mapping[str, str]) -> Iterator[Finding]:
     except MagpkgError as error:
         yield failed("bwrap", error)
         return
-    yield from namespaces(bwrap)
+    works = True
+    for finding in namespaces(bwrap):
+        works = works and finding.passed
+        yield finding
+    if works:
+        yield links(bwrap)
 
 
 def _evaluation() -> Finding:

@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING
 
 from magpkg.commands import options
 from magpkg.commands.terminal import download_line, say, speaker, status_line
+from magpkg.errors import MagpkgError
 from magpkg.launch.environment import own_variables
 from magpkg.launch.hostfiles import Answer, RecordingFiles
 from magpkg.launch.plan import Plan, make_key, plan_path, save
-from magpkg.manifest.mount import host_variables
+from magpkg.manifest.mount import Mount, host_variables
 from magpkg.sandbox.sandbox import Sandbox
 from magpkg.sandbox.view import View
 from magpkg.store.store import Store
 
 if TYPE_CHECKING:
     from magpkg.evaluation.evaluate import Evaluated, Inputs
+    from magpkg.making.venv import Drawn, Host
     from magpkg.manifest.manifest import Manifest
     from magpkg.manifest.overrides import Overrides
     from magpkg.sandbox.surroundings import Surroundings
+
+_ATTEMPTS = 3  # to make mount points on the host, which somebody else may remove
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,13 @@ class Entry:
     view: View
     shell: str
     surroundings: "Surroundings"
-    answers: Sequence[Answer]
+    answers: Sequence[Answer] | None
+    """What the host answered, for the plan; None where a later launch may find more there."""
 
     def keep_plan(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         """Let the next launch with these arguments go the short way, see `magpkg.start`."""
+        if self.answers is None:
+            return
         sandbox, manifest, sources, around = self.sandbox, self.manifest, self.evaluated.sources, self.surroundings
         assigned = manifest.env_set
         plan = Plan(self.bwrap, self.path, sandbox.directory, self.shell, sandbox.options, manifest.env_keep, assigned)
@@ -58,7 +65,7 @@ class Entry:
 def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline: bool, quiet: bool) -> Entry:
     """Do all that comes before the launch: the venv is made if the store lacks it."""
     from magpkg.fetch.transport import Transport
-    from magpkg.making.venv import draw, ensure
+    from magpkg.making.venv import ensure
     from magpkg.sandbox.shell import find_shell, shell_path
     from magpkg.sandbox.surroundings import surroundings
     from magpkg.store.state import make_state, state_directory
@@ -68,18 +75,19 @@ def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline:
     directory = options.working_directory(environment)
     manifest, evaluated = options.manifest(given)
     manifest = overrides.applied(manifest, directory)
-    state = state_directory(store, evaluated.directory)
-    host = options.host(environment, directory, jobs, state)
+    host = options.host(environment, directory, jobs)
     transport = Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))
     path, held = ensure(manifest, store, host, transport, speaker(quiet=quiet), status_line(quiet=quiet))
     store.note_origin(os.path.basename(path), evaluated.origin)
-    make_state(state, manifest.mounts)
+    make_state(state_directory(store, evaluated.directory), manifest.mounts)
     files = RecordingFiles(path)
     around = surroundings(manifest, f"{path}/rootfs", environment, store, files)
     assigned = (*own_variables(evaluated.name), *around.assigned, *manifest.env_set)
     manifest = replace(manifest, env_keep=around.keep, env_set=assigned)
-    sandbox, view = draw(manifest, f"{path}/rootfs", host, files, around.mounts, overrides.chdir)
-    answers = files.answers()  # before anything is asked about a command: a plan is for all commands
+    host = options.located(host, evaluated, store, manifest.mounts, files)
+    drawn, lost = _drawn(manifest, f"{path}/rootfs", host, files, around.mounts, overrides.chdir)
+    sandbox, view = drawn.sandbox, drawn.view
+    answers = None if lost else files.answers()  # before anything is asked about a command: a plan is for all commands
     place = (sandbox.environment["PATH"], sandbox.directory)
     found = shell_path(view, overrides.shell, *place) if overrides.shell else find_shell(view, *place)
     shell = overrides.shell or os.path.basename(found)
@@ -87,3 +95,23 @@ def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline:
         manifest = replace(manifest, env_set=(*manifest.env_set, ("SHELL", found)))
         sandbox = replace(sandbox, environment={**sandbox.environment, "SHELL": found})
     return Entry(store, path, held, host.bwrap, manifest, evaluated, sandbox, view, shell, around, answers)
+
+
+def _drawn(
+    manifest: "Manifest", rootfs: str, host: "Host", files: RecordingFiles, shown: Sequence[Mount], start: str | None
+) -> "tuple[Drawn, list[Mount]]":
+    """The sandbox, and the optional mounts that are left out for want of a mount point on the host.
+
+    What is missing there is made, and the sandbox drawn anew: `files` then has the new answers in the place of the old.
+    """
+    from magpkg.making.venv import draw
+
+    lost: list[Mount] = []
+    for _ in range(_ATTEMPTS):
+        drawn = draw(manifest, rootfs, host, files, shown, start, lost)
+        if not drawn.points:
+            return drawn, lost
+        from magpkg.making.points import make_points
+
+        lost += make_points(drawn.points, host.bwrap)
+    raise MagpkgError(f"{drawn.points[0].mount.part('target')}: what was made for it is removed again and again")

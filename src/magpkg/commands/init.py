@@ -61,7 +61,8 @@ def init(
         wanted = [name for need in needs for name in need.packages]
         lock = make_lock(market, wanted, {}, recommends=False)
     text = yaml_text if as_yaml else jsonnet_text
-    write_project(path, text(needs, named), lock_path, lock)
+    git_file = os.path.isfile(os.path.join(directory, ".git"))
+    write_project(path, text(needs, named, git_file=git_file), lock_path, lock)
     if not quiet:
         for need in needs:
             say(f"{need.reason}: {', '.join(need.packages)}")

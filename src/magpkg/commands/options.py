@@ -3,6 +3,7 @@
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from magpkg.evaluation.evaluate import Evaluated, Inputs
     from magpkg.making.venv import Host
     from magpkg.manifest.manifest import Manifest
+    from magpkg.manifest.mount import Mount
+    from magpkg.sandbox.view import Files
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
@@ -84,6 +87,7 @@ def entry_options(command: _Command) -> _Command:
     def call(
         bind: tuple[str, ...],
         ro_bind: tuple[str, ...],
+        dev_bind: tuple[str, ...],
         setenv: tuple[str, ...],
         keep: tuple[str, ...],
         chdir: str | None,
@@ -93,12 +97,15 @@ def entry_options(command: _Command) -> _Command:
     ) -> object:
         from magpkg.manifest.overrides import Overrides
 
-        return command(overrides=Overrides(bind, ro_bind, setenv, keep, chdir, shell, no_network), **others)
+        return command(overrides=Overrides(bind, ro_bind, dev_bind, setenv, keep, chdir, shell, no_network), **others)
 
     options = (
         click.option("--bind", multiple=True, metavar="PATH[:TARGET]", help="Show this path of the host, writable."),
         click.option(
             "--ro-bind", multiple=True, metavar="PATH[:TARGET]", help="Show this path of the host, read-only."
+        ),
+        click.option(
+            "--dev-bind", multiple=True, metavar="PATH[:TARGET]", help="Show this path of the host, devices usable."
         ),
         click.option("--setenv", multiple=True, metavar="NAME=VALUE", help="Set this variable; no place for secrets."),
         click.option("--keep", multiple=True, metavar="NAME", help="Take over this variable of the host."),
@@ -232,11 +239,25 @@ def bwrap(environment: Mapping[str, str]) -> str:
     return find_bwrap(environment.get("PATH", os.defpath))
 
 
-def host(environment: Mapping[str, str], directory: str, jobs: int | None = None, state: str = "") -> "Host":
+def host(environment: Mapping[str, str], directory: str, jobs: int | None = None) -> "Host":
     """This machine, as venvs are made and entered on it from a directory; without `jobs` as many as it has cores."""
     from magpkg.making.venv import Host
 
-    return Host(environment, directory, bwrap(environment), jobs or len(os.sched_getaffinity(0)), state)
+    return Host(environment, directory, bwrap(environment), jobs or len(os.sched_getaffinity(0)))
+
+
+def located(host: "Host", evaluated: "Evaluated", store: Store, mounts: "Sequence[Mount]", files: "Files") -> "Host":
+    """The host with what the mounts' variables stand for: the places of the project that was evaluated.
+
+    The project is known by the name that the shell has for it, where the working directory lies in it.
+    """
+    from magpkg.manifest.mount import names_git
+    from magpkg.project.place import git_directory, project_directory
+    from magpkg.store.state import state_directory
+
+    project = project_directory(evaluated.directory, os.getcwd(), host.directory)
+    git = git_directory(project, files, evaluated.sources.note) if names_git(mounts) else ""
+    return replace(host, project=project, state=state_directory(store, evaluated.directory), git=git)
 
 
 def suites(store: Store, report: Callable[[str], None], *, offline: bool) -> "Suites":

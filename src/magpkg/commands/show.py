@@ -8,11 +8,15 @@ import click
 from magpkg.commands import options
 from magpkg.commands.terminal import size, tell, tell_json
 from magpkg.inspection.outline import outline
+from magpkg.inspection.shown import Showing, showing
+from magpkg.launch.hostfiles import HostFiles
+from magpkg.making.venv import Host
 from magpkg.manifest.manifest import Manifest, venv_hash
 from magpkg.store import inventory
+from magpkg.store.store import Store
 
 if TYPE_CHECKING:
-    from magpkg.evaluation.evaluate import Inputs
+    from magpkg.evaluation.evaluate import Evaluated, Inputs
 
 
 @click.command()
@@ -32,6 +36,7 @@ def show(given: "Inputs", values: bool, as_json: bool) -> None:
     made = os.path.isdir(store.venv(name))
     held = inventory.usage([store.venv(name)]).total if made else None
     drawn = outline(manifest.packages)
+    shown = _showing(manifest, evaluated, store, f"{store.venv(name)}/rootfs")
     facts = {
         "manifest": evaluated.origin,
         "hash": name,
@@ -44,6 +49,9 @@ def show(given: "Inputs", values: bool, as_json: bool) -> None:
         "mountDefaults": manifest.mount_defaults,
         "hostDefaults": manifest.takes_host_defaults,
         "mounts": [str(mount) for mount in manifest.mounts],
+        "sources": [mount.real for mount in shown.mounts[len(shown.mounts) - len(manifest.mounts) :]],
+        "mountPoints": list(shown.points),
+        "mountProblem": shown.problem,
         "envKeep": list(manifest.env_keep),
         "envSet": dict(manifest.env_set) if values else [variable for variable, _ in manifest.env_set],
     }
@@ -56,15 +64,27 @@ def show(given: "Inputs", values: bool, as_json: bool) -> None:
     tell(f"packages   {len(drawn.roots)}, {len(drawn.nodes)} with all that they need")
     for key in drawn.roots:
         tell(f"  {drawn.nodes[key]}")
-    _print_entry(manifest, values=values)
+    _print_entry(manifest, shown, values=values)
 
 
-def _print_entry(manifest: Manifest, *, values: bool) -> None:
+def _showing(manifest: Manifest, evaluated: "Evaluated", store: Store, rootfs: str) -> Showing:
+    environment = dict(os.environ)
+    host = Host(environment, options.working_directory(environment), bwrap="", jobs=1)
+    return showing(manifest, rootfs, options.located(host, evaluated, store, manifest.mounts, HostFiles()))
+
+
+def _print_entry(manifest: Manifest, shown: Showing, *, values: bool) -> None:
     for entry in manifest.fs_entries:
         tell(f"fsEntry    {entry.path}")
     tell(f"mounts     {len(manifest.mounts)}, {'and' if manifest.mount_defaults else 'without'} the default ones")
-    for mount in manifest.mounts:
-        tell(f"  {mount}")
+    for index, mount in enumerate(shown.mounts):
+        # Default mounts are in the guide; told is only what else they lead to here.
+        if index >= len(shown.mounts) - len(manifest.mounts) or mount.real not in ("", mount.mount.source):
+            tell(f"  {mount}")
+    for point in shown.points:
+        tell(f"makes      {point}, on this host, to mount something there")
+    if shown.problem:
+        tell(f"problem    {shown.problem}")
     for name in manifest.env_keep:
         tell(f"envKeep    {name}")
     for name, value in manifest.env_set:

@@ -29,6 +29,21 @@ class HostFiles:
             return UNKNOWN
         return _KINDS.get(kind, FILE)
 
+    def source_kind(self, path: str) -> str:
+        """What a mount finds at `path`, which has no symlinks: as `kind`, but what is mounted on access is mounted.
+
+        To look does not do that, stat(2), so that an automount that fails looks like a directory.
+        """
+        kind = self.kind(path)
+        if kind == DIRECTORY:
+            try:
+                os.close(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC))
+            except (FileNotFoundError, NotADirectoryError):
+                return MISSING
+            except OSError:
+                return UNKNOWN
+        return kind
+
     def link_target(self, path: str) -> str:
         """The target of the symlink at `path`."""
         return posix.readlink(path)
@@ -66,6 +81,10 @@ class RecordingFiles(HostFiles):
     def kind(self, path: str, *, follow: bool = False) -> str:
         """See HostFiles."""
         return self._recorded("kind followed" if follow else "kind", path, super().kind(path, follow=follow))
+
+    def source_kind(self, path: str) -> str:
+        """See HostFiles."""
+        return self._recorded("kind", path, super().source_kind(path))
 
     def link_target(self, path: str) -> str:
         """See HostFiles."""

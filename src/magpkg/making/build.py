@@ -14,6 +14,7 @@ from magpkg.making.rootfs import Member, assemble
 from magpkg.manifest.mount import Mount
 from magpkg.manifest.package import UNTAR, Package, runtime_closure
 from magpkg.sandbox import sandbox
+from magpkg.sandbox.placing import place_mounts
 from magpkg.sandbox.privileges import WITHOUT_NAMESPACE, proc_covers
 from magpkg.sandbox.seccomp import venv_filter
 from magpkg.sandbox.view import EXECUTABLE, View
@@ -90,8 +91,8 @@ class Builder:
     def _sandbox(self, package: Package, work: str, root: str, path: str) -> tuple[list[str], list[str]]:
         """bwrap's options and the command for the build script at `path`."""
         files = HostFiles()
-        view = sandbox.place_mounts(root, self._mounts(package, work, path), files, defaults=False)
-        shell = _shell(view)
+        placed = place_mounts(root, self._mounts(package, work, path), files, defaults=False)
+        shell = _shell(placed.view)
         environment = {
             "BUILD_PARALLELISM": str(self.jobs),
             "CONFIG_SHELL": shell,
@@ -104,7 +105,7 @@ class Builder:
         }
         # Without a shebang line the script is a shell's, and ends at the first command that fails.
         words = ["/script"] if package.build.startswith("#!") else [shell, "-e", "/script"]
-        drawn = sandbox.draw(view, root, files, environment, "/build", _ISOLATION, proc_covers())
+        drawn = sandbox.draw(placed, root, files, environment, "/build", _ISOLATION, proc_covers())
         return drawn.arguments(), words
 
     def _mounts(self, package: Package, work: str, path: str) -> list[Mount]:

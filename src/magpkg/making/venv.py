@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from magpkg.errors import CommandNotStarted
@@ -11,9 +11,10 @@ from magpkg.launch.hostfiles import MISSING
 from magpkg.launch.lock import hold
 from magpkg.manifest.fsentry import ENTRIES, keep_entries
 from magpkg.manifest.manifest import Manifest, venv_hash
-from magpkg.manifest.mount import VARIABLES, Mount, expand_mounts
+from magpkg.manifest.mount import VARIABLES, Mount, expand_mounts, home_directory
 from magpkg.manifest.package import Package
 from magpkg.sandbox import sandbox
+from magpkg.sandbox.placing import ARGUMENTS_MAX, Point, place_mounts
 from magpkg.sandbox.privileges import proc_covers, root_options
 from magpkg.sandbox.seccomp import filter_options
 from magpkg.sandbox.view import NOT_EXECUTABLE, Files, View
@@ -22,21 +23,30 @@ from magpkg.store.store import Store
 if TYPE_CHECKING:
     from magpkg.fetch.transport import Transport
 
+_SHOWN_TWICE = ("${PROJECT}", "${PWD}")
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What of this machine a venv is made with and entered from; `state` is the project's place for what is to stay."""
+    """What of this machine a venv is made with and entered from.
+
+    `project` is the manifest's directory, `state` its place for what is to stay, `git` the git directory that it needs
+    beside itself; each may be ''.
+    """
 
     environment: Mapping[str, str]
     directory: str
     bwrap: str
     jobs: int
+    project: str = ""
     state: str = ""
+    git: str = ""
 
     def variables(self) -> dict[str, str]:
         """What the variables in the paths of mounts stand for; empty where that is not set."""
         known = {name: self.environment.get(name, "") for name in VARIABLES}
-        return known | {"PWD": self.directory, "STATE": self.state}
+        own = {"PWD": self.directory, "PROJECT": self.project, "STATE": self.state, "GIT_DIRECTORY": self.git}
+        return known | own | {"HOME": home_directory(known["HOME"])}
 
 
 def ensure(
@@ -118,6 +128,15 @@ def make_packages(
     realise(closure, builder, Fetcher(store, transport), report, status)
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A manifest's sandbox on a host, what paths inside it stand for, and the mount points that the host lacks."""
+
+    sandbox: sandbox.Sandbox
+    view: View
+    points: tuple[Point, ...]
+
+
 def draw(
     manifest: Manifest,
     rootfs: str,
@@ -125,22 +144,43 @@ def draw(
     files: Files,
     own_mounts: Sequence[Mount] = (),
     start: str | None = None,
-) -> tuple[sandbox.Sandbox, View]:
-    """The sandbox that the manifest asks for on this host, and what paths inside it stand for.
+    without: Sequence[Mount] = (),
+) -> Drawn:
+    """Draw the sandbox that the manifest asks for.
 
-    `own_mounts` come before the manifest's, which may replace them; `start` is the directory to start in.
+    `own_mounts` come before the manifest's, which may replace them; `start` is the directory to start in; `without` are
+    mounts to leave out, as an earlier result's points have them.
     """
-    mounts = [*own_mounts, *expand_mounts(manifest.mounts, host.variables())]
-    view = sandbox.place_mounts(rootfs, mounts, files, defaults=manifest.mount_defaults)
+    mounts = [*own_mounts, *wanted_mounts(manifest, host, files)]
+    placed = place_mounts(rootfs, mounts, files, defaults=manifest.mount_defaults, without=without)
     environment = sandbox_environment(manifest.env_keep, manifest.env_set, host.environment)
     if start is None:
-        directory = sandbox.starting_directory(view, host.directory, environment.get("HOME"))
+        home = environment.get("HOME")
+        directory = sandbox.starting_directory(placed.view, host.directory, host.project, home)
     else:
-        directory = sandbox.chosen_directory(view, start)
+        directory = sandbox.chosen_directory(placed.view, start)
     isolation = [*root_options(host.bwrap), *(f"--unshare-{name}" for name in manifest.unshare)]
     if manifest.filtered:
         isolation += filter_options()
-    return sandbox.draw(view, rootfs, files, environment, directory, isolation, proc_covers()), view
+    drawn = sandbox.draw(placed, rootfs, files, environment, directory, isolation, proc_covers())
+    return Drawn(drawn, placed.view, placed.points)
+
+
+def wanted_mounts(manifest: Manifest, host: Host, files: Files) -> list[Mount]:
+    """The manifest's mounts as they are on this host.
+
+    A project that is known by a name with symlinks in it is shown by that name, and by its real path too: programs know
+    either from the environment or from getcwd(3).
+    """
+    mounts = []
+    for mount in manifest.mounts:
+        expanded = expand_mounts([mount], host.variables())
+        mounts += expanded
+        if expanded and mount.source == mount.target and mount.target in _SHOWN_TWICE:
+            real = files.real_path(expanded[0].source)
+            if real != expanded[0].target:
+                mounts.append(replace(expanded[0], target=real, optional=True))
+    return mounts
 
 
 def bare_environment(manifest: Manifest) -> dict[str, str]:
@@ -151,10 +191,8 @@ def bare_environment(manifest: Manifest) -> dict[str, str]:
 def check_command(view: View, drawn: sandbox.Sandbox, command: Sequence[str]) -> None:
     """Raise CommandNotStarted, with a shell's status, for a command that is not there or cannot be executed."""
     words = len(drawn.arguments()) + sandbox.OWN_WORDS + len(command)
-    if words > sandbox.ARGUMENTS_MAX:
-        message = (
-            f"{command[0]}: argument list too long: bwrap takes {sandbox.ARGUMENTS_MAX} words in all, this is {words}"
-        )
+    if words > ARGUMENTS_MAX:
+        message = f"{command[0]}: argument list too long: bwrap takes {ARGUMENTS_MAX} words in all, this is {words}"
         raise CommandNotStarted(message, "let a shell or xargs in the venv make the list", 126)
     if not command[0]:
         raise CommandNotStarted("no shell: the venv has neither bash nor sh", "name a command after --", 127)

@@ -33,7 +33,7 @@ class AdHoc:
 
     def manifest(self) -> str:
         """The text of its manifest: the packages, an empty home directory, and the working directory, writable."""
-        mounts = [{"type": "tmpfs", "target": "${HOME}", "optional": True}, "${PWD}"]
+        mounts = [{"type": "tmpfs", "target": "${HOME}", "optional": True}, {"source": "${PWD}", "optional": True}]
         return json.dumps({"packages": list(self.names), "mounts": mounts}, indent=2) + "\n"
 
 

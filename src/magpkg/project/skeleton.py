@@ -34,8 +34,8 @@ def reference(packages: str, name: str) -> str:
     return f"{packages}.{name}" if plain else f"{packages}['{name}']"
 
 
-def jsonnet_text(needs: Sequence[Need], suites: Sequence[str]) -> str:
-    """A manifest in Jsonnet that reads the lock beside it."""
+def jsonnet_text(needs: Sequence[Need], suites: Sequence[str], *, git_file: bool = False) -> str:
+    """A manifest in Jsonnet that reads the lock beside it; `git_file` says that `.git` is a file there."""
     lines = [
         "// The environment of this project. `magpkg venv` starts a shell in it, `magpkg venv -- COMMAND` a command.",
         "local debian = import 'magpkg/debian.libsonnet';",
@@ -57,8 +57,12 @@ def jsonnet_text(needs: Sequence[Need], suites: Sequence[str]) -> str:
         "  mounts: [",
         "    // A home directory of its own, empty and gone when the command ends: room for what tools keep there.",
         "    { type: 'tmpfs', target: '${HOME}', optional: true },",
-        "    // The directory that the command is started in, writable.",
-        "    '${PWD}',",
+        "    // The project, this directory, writable.",
+        "    '${PROJECT}',",
+        *(
+            f"    {line}"
+            for line in _git_lines("//", "{ type: 'bind', source: '${GIT_DIRECTORY}', optional: true },", git_file)
+        ),
         "    // What of your home is to be there: without the slashes, these are.",
         "    // { type: 'ro-bind', source: '${HOME}/.gitconfig', optional: true },",
         *(f"    // {{ type: 'bind', source: '${{HOME}}/{path}', optional: true }}," for path in _kept(needs)),
@@ -75,8 +79,11 @@ def jsonnet_text(needs: Sequence[Need], suites: Sequence[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def yaml_text(needs: Sequence[Need], suites: Sequence[str]) -> str:
-    """A manifest in YAML; the base comes by itself, since it names packages by strings."""
+def yaml_text(needs: Sequence[Need], suites: Sequence[str], *, git_file: bool = False) -> str:
+    """A manifest in YAML; the base comes by itself, since it names packages by strings.
+
+    `git_file` as above.
+    """
     lines = [
         "# The environment of this project. `magpkg venv` starts a shell in it, `magpkg venv -- COMMAND` a command.",
         "",
@@ -93,8 +100,12 @@ def yaml_text(needs: Sequence[Need], suites: Sequence[str]) -> str:
         "mounts:",
         "  # A home directory of its own, empty and gone when the command ends: room for what tools keep there.",
         '  - { type: tmpfs, target: "${HOME}", optional: true }',
-        "  # The directory that the command is started in, writable.",
-        '  - "${PWD}"',
+        "  # The project, this directory, writable.",
+        '  - "${PROJECT}"',
+        *(
+            f"  {line}"
+            for line in _git_lines("#", '- { type: bind, source: "${GIT_DIRECTORY}", optional: true }', git_file)
+        ),
         "  # What of your home is to be there: without the number sign, these are.",
         '  # - { type: ro-bind, source: "${HOME}/.gitconfig", optional: true }',
         *(f'  # - {{ type: bind, source: "${{HOME}}/{path}", optional: true }}' for path in _kept(needs)),
@@ -113,6 +124,10 @@ def _listed(needs: Sequence[Need], comment: str, line: Callable[[str], str]) -> 
     for need in needs:
         yield f"{comment}{need.reason}"
         yield from (line(name) for name in need.packages)
+
+
+def _git_lines(comment: str, mount: str, git_file: bool) -> list[str]:
+    return [f"{comment} A worktree or submodule: what its .git names.", mount] if git_file else []
 
 
 def _kept(needs: Sequence[Need]) -> list[str]:

@@ -1,31 +1,31 @@
-"""Drawing the sandbox: a rootfs and mounts become bwrap's arguments. Pure but for the looks that `Files` takes.
+"""Drawing the sandbox: a rootfs with placed mounts becomes bwrap's arguments. Pure but for the looks of `Files`.
 
-bwrap cannot make a mount point under a read-only root and must not be led through a symlink of the rootfs. So the root
-is a tmpfs; each top-level entry of the rootfs is bound onto it, read-only; a directory is opened up, entry by entry,
-only where a mount needs a place that the rootfs lacks; and the tmpfs is made read-only last.
+The rootfs is bound whole, read-only. bwrap cannot make a mount point under that, and must not be led through a symlink
+of the rootfs. So where a mount needs a place that the rootfs lacks, the directory that lacks it is opened up: a tmpfs
+over it, onto which each of its entries is bound anew. What is opened up is made read-only when all mounts are made, and
+so is what lies between a tmpfs of the manifest and a directory that is mounted in it: a file that is written there, a
+step beside the project, would be gone with the command.
 """
 
 import posixpath
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from magpkg.errors import MagpkgError
 from magpkg.launch.bwrap import HANDED
 from magpkg.launch.environment import bwrap_arguments
-from magpkg.launch.hostfiles import DIRECTORY, FILE, MISSING, SYMLINK, UNKNOWN
-from magpkg.manifest.mount import DEFAULT_MOUNTS, Mount, merge_mounts
+from magpkg.launch.hostfiles import DIRECTORY, SYMLINK, UNKNOWN
+from magpkg.manifest.mount import Mount
+from magpkg.sandbox.placing import ARGUMENTS_MAX, Placed, too_many
 from magpkg.sandbox.privileges import DROPPED
-from magpkg.sandbox.view import Files, View
-
-ARGUMENTS_MAX = 9000
-"""bwrap refuses more (MAX_ARGS in its source, 0.8 to 0.11), in all `--args` descriptors and on its command line."""
+from magpkg.sandbox.view import Files, View, is_within
 
 OWN_WORDS = 7
 """The words of bwrap's command line between its name and the command, see launch.bwrap: they count too."""
 
 _SCRATCH = ("/tmp", "/var/tmp", "/run/lock")  # noqa: S108 - where anybody may make files: hier(7)
-_DEV_LINKS = ("core", "fd", "stderr", "stdin", "stdout")
+_TMPFS_MODE = 0o755  # what bwrap gives one where it is told nothing
 _SHOWN_VALUES = ("PATH", "LD_LIBRARY_PATH", "HOME", "TERM", "PWD")
 
 
@@ -58,75 +58,8 @@ class Sandbox:
         return " ".join(quoted + [shlex.quote(word) for word in rest])
 
 
-def place_mounts(rootfs: str, mounts: Sequence[Mount], files: Files, *, defaults: bool) -> View:
-    """The view of `rootfs` with the wanted mounts, each target resolved to where it really lies.
-
-    Optional mounts whose source is missing, or where the user may not look, are left out as if they had not been
-    listed; any other missing source is an error that names the mount.
-    """
-    view = View(rootfs, files)
-    listed = (*(DEFAULT_MOUNTS if defaults else ()), *mounts)
-    wanted = merge_mounts(mount for mount in listed if not _left_out(mount, files))
-    # Placing looks at all earlier mounts for each: what cannot be drawn is not placed first.
-    if sum(3 if mount.is_bind else 2 for mount in wanted) > ARGUMENTS_MAX:
-        raise _too_many(len(wanted))
-    for mount in wanted:
-        if mount.is_bind and files.kind(mount.source, follow=True) == MISSING:
-            hint = "create it, or mark the mount optional: true"
-            raise MagpkgError(f"{_where(mount)}.source: {mount.source} does not exist on this host", hint)
-        view.mounts.append(_placed(mount, view, files, _where(mount)))
-    return view
-
-
-def _left_out(mount: Mount, files: Files) -> bool:
-    return mount.optional and mount.is_bind and files.kind(mount.source, follow=True) in (MISSING, UNKNOWN)
-
-
-def _where(mount: Mount) -> str:
-    return mount.where or f"mount {mount.target}"
-
-
-def _too_many(count: int) -> MagpkgError:
-    hint = (
-        "mount a directory instead of what is in it, or give each target a directory in fsEntries so that its "
-        "surroundings stay whole"
-    )
-    message = f"venv.mounts: these {count} mounts come to more than the {ARGUMENTS_MAX} arguments that bwrap takes"
-    return MagpkgError(message, hint)
-
-
-def _placed(mount: Mount, view: View, files: Files, where: str) -> Mount:
-    resolved = view.resolve(mount.target, f"{where}.target")
-    if resolved.path == "/":
-        raise MagpkgError(f"{where}.target: nothing can be mounted over /", "mount what you need below it")
-    above = view.covering(resolved.path)
-    if above is not None and _leads_into_proc(above, resolved.path):
-        raise MagpkgError(f"{where}.target: {mount.target} leads into the {above.type} mount at {above.target}")
-    source_kind = _source_kind(mount, files)
-    if resolved.kind in (DIRECTORY, FILE) and source_kind in (DIRECTORY, FILE) and resolved.kind != source_kind:
-        raise MagpkgError(f"{where}.target: {mount.target} is a {resolved.kind} in the venv, not a {source_kind}")
-    above = view.covering(resolved.existing)
-    if resolved.kind == MISSING and above is not None and above.type == "ro-bind":
-        message = f"{where}.target: {mount.target} is missing in {above.source}, which is mounted read-only"
-        raise MagpkgError(message, f"create {resolved.path} there")
-    return replace(mount, target=resolved.path)
-
-
-def _leads_into_proc(above: Mount, path: str) -> bool:
-    """Whether `path` lies in a proc mount, or behind one of the links that bwrap puts into a dev mount.
-
-    There /proc/self/root is the root in which bwrap draws the sandbox, and the host's is one step from it.
-    """
-    name = path[len(above.target) :].strip("/").split("/")[0]
-    return bool(name) and (above.type == "proc" or (above.type == "dev" and name in _DEV_LINKS))
-
-
-def _source_kind(mount: Mount, files: Files) -> str:
-    return files.kind(mount.source, follow=True) if mount.is_bind else DIRECTORY
-
-
 def draw(
-    view: View,
+    placed: Placed,
     rootfs: str,
     files: Files,
     environment: Mapping[str, str],
@@ -134,13 +67,18 @@ def draw(
     isolation: Sequence[str] = (),
     covered: Sequence[str] = (),
 ) -> Sandbox:
-    """The sandbox for a view; `isolation` are further bwrap options, such as --unshare-net, that come first.
+    """The sandbox for placed mounts; `isolation` are further bwrap options, such as --unshare-net, that come first.
 
     What is `covered`, by its name in a proc file system, is read-only in each proc mount.
     """
-    options = [*isolation, *DROPPED, "--tmpfs", "/"]
-    options += _root_options(view, rootfs, files)
-    for mount in view.mounts:
+    view = placed.view
+    ways = _ways(view.mounts, files)
+    options = [*isolation, *DROPPED]
+    if "/" not in placed.opened:
+        options += ["--ro-bind", rootfs, "/"]
+    for path in sorted(placed.opened):
+        options += _open_up(path, rootfs, placed, files)
+    for index, mount in enumerate(view.mounts):
         if mount.type == "tmpfs" and mount.target in _SCRATCH:
             options += ["--perms", "1777"]
         options += [f"--{mount.type}", *([mount.source] if mount.is_bind else []), mount.target]
@@ -148,47 +86,64 @@ def draw(
             options += [
                 word for name in covered for word in ("--ro-bind-try", f"/proc/{name}", f"{mount.target}/{name}")
             ]
-    options += ["--remount-ro", "/"]
+        for way in ways.get(index, ()):
+            options += ["--tmpfs", way]
+    for path in _ours(placed, ways):
+        options += ["--remount-ro", path]
     sandbox = Sandbox(tuple(options), dict(environment), directory)
     if len(sandbox.arguments()) + OWN_WORDS > ARGUMENTS_MAX:
-        raise _too_many(len(view.mounts))
+        raise too_many(len(view.mounts))
     return sandbox
 
 
-def _root_options(view: View, rootfs: str, files: Files) -> list[str]:
-    """The entries of the rootfs, each as it is but for the directories that a missing mount point opens up."""
-    opened = _opened_directories(view, rootfs, files)
-    covered = {mount.target for mount in view.mounts}
-    options: list[str] = []
-    pending = ["/"]
-    while pending:
-        directory = pending.pop()
-        for name in files.names(rootfs + directory):
-            path = posixpath.join(directory, name)
-            kind = files.kind(rootfs + path)
-            if kind == SYMLINK:
-                options += ["--symlink", files.link_target(rootfs + path), path]
-            elif path in opened:
-                options += ["--perms", f"{files.mode(rootfs + path):04o}", "--dir", path]
-                pending.append(path)
-            elif path not in covered:
-                options += ["--ro-bind", rootfs + path, path]
+def _open_up(path: str, rootfs: str, placed: Placed, files: Files) -> list[str]:
+    """A directory of the rootfs anew, on a tmpfs, with the entries of that but those which mounts make."""
+    made = {*placed.opened, *(mount.target for mount in placed.view.mounts)}
+    mode = files.mode(rootfs + path)
+    options = ["--perms", f"{mode:04o}"] if mode != _TMPFS_MODE else []
+    options += ["--dir" if _is_within_opened(path, placed) else "--tmpfs", path]
+    for name in files.names(rootfs + path):
+        entry = posixpath.join(path, name)
+        if files.kind(rootfs + entry) == SYMLINK:
+            options += ["--symlink", files.link_target(rootfs + entry), entry]
+        elif entry not in made:
+            options += ["--ro-bind", rootfs + entry, entry]
     return options
 
 
-def _opened_directories(view: View, rootfs: str, files: Files) -> set[str]:
-    """The directories of the rootfs in which some mount point is missing, and all those above them."""
-    opened: set[str] = set()
-    for index, mount in enumerate(view.mounts):
-        earlier = View(rootfs, files, view.mounts[:index])
-        resolved = earlier.resolve(mount.target, mount.where)
-        if resolved.kind not in (MISSING, UNKNOWN) or earlier.covering(resolved.existing) is not None:
+def _is_within_opened(path: str, placed: Placed) -> bool:
+    """Whether the directory above is opened up, too, so that this needs no tmpfs of its own."""
+    return path != "/" and posixpath.dirname(path) in placed.opened
+
+
+def _ways(mounts: Sequence[Mount], files: Files) -> dict[int, list[str]]:
+    """What lies between a tmpfs, told by its place in the list, and the directories that are mounted in it.
+
+    It would be writable if it were left to bwrap. That is right around single files, sockets and settings, which do not
+    make their surroundings look like a place for files; and in what is hidden, where programs keep theirs.
+    """
+    ways: dict[int, list[str]] = {}
+    for index, mount in enumerate(mounts):
+        above = next((i for i in range(index - 1, -1, -1) if is_within(mount.target, mounts[i].target)), None)
+        if above is None or mounts[above].type != "tmpfs" or mounts[above].target == mount.target:
             continue
-        path = resolved.existing
-        while path != "/":
-            opened.add(path)
-            path = posixpath.dirname(path)
-    return opened
+        name = mount.target[len(mounts[above].target) :].split("/")[1]
+        way = f"{mounts[above].target}/{name}"
+        if way == mount.target or name.startswith(".") or way in ways.get(above, ()):
+            continue
+        if not mount.is_bind or files.source_kind(mount.source) == DIRECTORY:
+            ways.setdefault(above, []).append(way)
+    return ways
+
+
+def _ours(placed: Placed, ways: Mapping[int, list[str]]) -> Iterator[str]:
+    """The tmpfs of this module's own; not those that a mount hides, since that would be what is made read-only."""
+    mounts = placed.view.mounts
+    roots = (path for path in placed.opened if not _is_within_opened(path, placed))
+    yield from (path for path in roots if placed.view.covering(path) is None)
+    for index, below in ways.items():
+        later = [mount.target for mount in mounts[index + 1 :]]
+        yield from (way for way in below if not any(is_within(way, target) for target in later))
 
 
 def chosen_directory(view: View, path: str) -> str:
@@ -200,11 +155,15 @@ def chosen_directory(view: View, path: str) -> str:
     return path
 
 
-def starting_directory(view: View, host_directory: str, home: str | None) -> str:
-    """Where the command starts: the host's working directory if it is shown inside, else HOME if there, else /."""
-    inside = view.inside_directory(host_directory)
-    if inside is not None:
-        return inside
+def starting_directory(view: View, host_directory: str, project: str, home: str | None) -> str:
+    """Where the command starts: in the host's working directory, else the project, else HOME, else /.
+
+    Each only where it is shown, wherever that is.
+    """
+    for directory in (host_directory, project):
+        inside = view.inside_directory(directory) if directory else None
+        if inside is not None:
+            return inside
     if home and home.startswith("/"):
         try:
             resolved = view.resolve(home, "HOME")

@@ -18,6 +18,9 @@ class Files(Protocol):
     def kind(self, path: str, *, follow: bool = False) -> str:
         """DIRECTORY, SYMLINK, MISSING, FILE for anything else, UNKNOWN where the user may not look."""
 
+    def source_kind(self, path: str) -> str:
+        """As `kind`, of the source of a mount: what is mounted on access is mounted."""
+
     def link_target(self, path: str) -> str:
         """The target of the symlink at `path`."""
 
@@ -44,7 +47,10 @@ class Resolved:
 
 
 class View:
-    """A rootfs on the host with mounts over it, in the order in which they are made."""
+    """A rootfs on the host with mounts over it, in the order in which they are made.
+
+    The sources of the mounts are real paths, their targets without symlinks inside.
+    """
 
     def __init__(self, rootfs: str, files: Files, mounts: Sequence[Mount] = ()) -> None:
         self._rootfs = rootfs
@@ -68,8 +74,7 @@ class View:
     def kind(self, path: str) -> str:
         """What is at `path` inside, itself without symlinks above it; UNKNOWN where the host cannot tell."""
         host = self.host_path(path)
-        is_mount_point = any(mount.target == path for mount in self.mounts)
-        kind = self._files.kind(host, follow=is_mount_point) if host is not None else UNKNOWN
+        kind = self._files.kind(host) if host is not None else UNKNOWN
         if kind in (MISSING, UNKNOWN) and any(is_within(mount.target, path) for mount in self.mounts):
             return DIRECTORY  # a mount without a source, or what bwrap makes above a mount point
         return kind
@@ -106,9 +111,8 @@ class View:
         real = self._files.real_path(host_directory)
         candidates = []
         for mount in self.mounts:
-            source = self._files.real_path(mount.source) if mount.is_bind else ""
-            if source and is_within(real, source):
-                inside = posixpath.normpath(mount.target + "/" + real[len(source) :])
+            if mount.is_bind and is_within(real, mount.source):
+                inside = posixpath.normpath(mount.target + "/" + real[len(mount.source) :])
                 if self.covering(inside) is mount and self.kind(inside) == DIRECTORY:
                     candidates.append(inside)
         return host_directory if host_directory in candidates else next(iter(candidates), None)

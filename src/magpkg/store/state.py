@@ -5,10 +5,9 @@ import os
 from collections.abc import Iterable
 
 from magpkg.errors import MagpkgError, storage_hint
-from magpkg.manifest.mount import Mount
+from magpkg.manifest.mount import STATE, Mount
 from magpkg.store.store import Store
 
-_PREFIX = "${STATE}/"
 _NAME_LENGTH = 40  # characters; with the digest it stays below the 255 bytes that a name may have
 
 
@@ -22,8 +21,8 @@ def state_directory(store: Store, project: str) -> str:
 def make_state(directory: str, mounts: Iterable[Mount]) -> None:
     """Make those directories in a project's state that the mounts show, for their owner alone."""
     for mount in mounts:
-        if mount.source.startswith(_PREFIX):
-            path = f"{directory}/{mount.source.removeprefix(_PREFIX)}"
+        if mount.source.startswith(STATE):
+            path = f"{directory}/{mount.source.removeprefix(STATE)}"
             try:
                 os.makedirs(path, 0o700, exist_ok=True)
             except OSError as error:

@@ -18,6 +18,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from magpkg.errors import MagpkgError, storage_hint
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PASSAGE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SYMLINKS_MAX = 40  # what the kernel follows in one path, path_resolution(7)
 _OPEN_DIRECTORIES_MAX = 200  # well below the usual limit of 1,024 descriptors
@@ -335,6 +336,35 @@ def _copy_status(original: int, copy: int) -> None:
     status = os.fstat(original)
     os.fchmod(copy, stat.S_IMODE(status.st_mode))
     os.utime(copy, ns=(status.st_mtime_ns, status.st_mtime_ns))
+
+
+def make_point(root: str, path: str, *, directory: bool) -> None:
+    """Make a mount point, a directory or an empty file, at `path` below the directory `root`, as bwrap would.
+
+    Both are plain paths without symlinks; one that is met all the same has come meanwhile, and is an error. What is
+    made is as bwrap makes it: directories on the way are their owner's alone. Raises OSError.
+    """
+    above, _, name = path.rpartition("/")
+    descriptor = os.open("/", _PASSAGE)
+    try:
+        for part in root.strip("/").split("/"):
+            descriptor = _moved(descriptor, os.open(part or ".", _PASSAGE, dir_fd=descriptor))
+        for part in above.split("/") if above else ():
+            with suppress(FileExistsError):
+                os.mkdir(part, 0o700, dir_fd=descriptor)
+            descriptor = _moved(descriptor, os.open(part, _PASSAGE, dir_fd=descriptor))
+        with suppress(FileExistsError):
+            if directory:
+                os.mkdir(name, 0o755, dir_fd=descriptor)
+            else:
+                os.close(os.open(name, _NEW_FILE, 0o444, dir_fd=descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def _moved(left: int, entered: int) -> int:
+    os.close(left)
+    return entered
 
 
 def tidy(root: str, label: str, mtime: int) -> None:

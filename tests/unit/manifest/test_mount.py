@@ -66,8 +66,16 @@ def test_a_dollar_without_brace_is_a_dollar() -> None:
 @pytest.mark.parametrize(
     ("mount", "variables", "message"),
     [
-        (Mount("bind", "${HOME}", "/x", where="venv.mounts[3]"), {}, "${HOME} is not set in the environment"),
-        (Mount("bind", "${HOME}", "/x", where="venv.mounts[3]"), {"HOME": ""}, "${HOME} is not set in the environment"),
+        (
+            Mount("bind", "${HOME}", "/x", where="venv.mounts[3]"),
+            {},
+            "${HOME} is not set in the environment, or not to a directory of a user",
+        ),
+        (
+            Mount("bind", "${HOME}", "/x", where="venv.mounts[3]"),
+            {"HOME": ""},
+            "${HOME} is not set in the environment, or not to a directory of a user",
+        ),
         (Mount("bind", "${HOME}", "/x", where="venv.mounts[3]"), {"HOME": "me"}, 'must be an absolute path, got "me"'),
     ],
 )

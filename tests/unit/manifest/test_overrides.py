@@ -23,6 +23,26 @@ def test_mounts_come_after_the_manifests_and_relative_sources_are_seen_from_the_
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "source", "target"),
+    [
+        (r"/a\:b", "/a:b", "/a:b"),
+        (r"/a\:b:/c\:d", "/a:b", "/c:d"),
+        (r"/a\\b", r"/a\b", r"/a\b"),
+        (r"/a\\:/b", "/a\\", "/b"),
+        (r"/a\b:/c", r"/a\b", "/c"),
+        ("/a b:/c", "/a b", "/c"),
+    ],
+)
+def test_a_colon_or_backslash_of_a_path_has_a_spelling_that_shims_keep(text: str, source: str, target: str) -> None:
+    given = Overrides(dev_bind=(text,))
+    made = given.applied(Manifest(()), "/home").mounts
+    assert [(mount.type, mount.source, mount.target) for mount in made] == [("dev-bind", source, target)]
+    _, again = given.arguments("/home")
+    kept = Overrides(dev_bind=(again,)).applied(Manifest(()), "/elsewhere").mounts
+    assert [(mount.source, mount.target) for mount in kept] == [(source, target)]
+
+
 def test_variables_come_after_the_manifests() -> None:
     made = Overrides(setenv=("A=2", "B=x=y", "C="), keep=("LANG",)).applied(GIVEN, "/")
     assert dict(made.env_set) == {"A": "2", "B": "x=y", "C": ""}
@@ -35,7 +55,9 @@ def test_variables_come_after_the_manifests() -> None:
         (Overrides(setenv=("A",)), "--setenv A: has no value"),
         (Overrides(setenv=("=x",)), "--setenv: must not be empty"),
         (Overrides(keep=("A=B",)), "--keep[0]: is no name of an environment variable"),
-        (Overrides(bind=("/a:b",)), "--bind /a:b.target: must be an absolute path"),
+        (Overrides(bind=("/a:b",)), "--bind /a:b: must be an absolute path"),
+        (Overrides(bind=("",)), "--bind : must be PATH or PATH:TARGET"),
+        (Overrides(dev_bind=("/a:/b:/c",)), "--dev-bind /a:/b:/c: must be PATH or PATH:TARGET"),
     ],
 )
 def test_what_is_wrong_names_the_option(given: Overrides, message: str) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from magpkg.errors import MagpkgError
-from magpkg.manifest.mount import DEFAULT_MOUNTS, Mount
-from magpkg.sandbox.sandbox import ARGUMENTS_MAX, draw, place_mounts, starting_directory
+from magpkg.manifest.mount import DEFAULT_MOUNTS, SCRATCH_MOUNT, Mount, expand_mount
+from magpkg.sandbox.placing import ARGUMENTS_MAX, place_mounts
+from magpkg.sandbox.sandbox import draw, starting_directory
 from tests.support.files import DictFiles
 from tests.support.machine import GOLDEN
 
@@ -56,8 +57,8 @@ def arguments(
     isolation: Sequence[str] = (),
 ) -> list[str]:
     """The whole argument list for the rootfs above."""
-    view = place_mounts(ROOT, mounts, FILES, defaults=defaults)
-    return draw(view, ROOT, FILES, environment, "/", isolation).arguments()
+    placed = place_mounts(ROOT, mounts, FILES, defaults=defaults)
+    return draw(placed, ROOT, FILES, environment, "/", isolation).arguments()
 
 
 CASES: dict[str, list[str]] = {
@@ -73,6 +74,32 @@ CASES: dict[str, list[str]] = {
     "through-a-symlink-out-of-the-root": arguments([bind("/evil/x")]),
     "below-a-mount": arguments([bind("/opt"), bind("/opt/sub"), bind("/opt/new")]),
     "below-a-tmpfs": arguments([Mount("tmpfs", "", "/opt"), bind("/opt/a/b")]),
+    "below-home": arguments([bind("/home/ada/project")], defaults=True),
+    "beside-what-is-mounted-in-a-tmpfs": arguments(
+        [
+            Mount("tmpfs", "", "/home/ada"),
+            bind("/home/ada/src/notes", "/data/file"),
+            bind("/home/ada/src/deep/project"),
+            bind("/home/ada/.cache/tool"),
+            bind("/home/ada/bin/tool", "/data/file"),
+            bind("/home/ada/top"),
+        ]
+    ),
+    "opened-and-covered-later": arguments([bind("/opt/a/b"), bind("/opt"), bind("/usr/share/x"), bind("/usr")]),
+    "in-a-tmpfs-and-covered-later": arguments(
+        [
+            Mount("tmpfs", "", "/opt"),
+            bind("/opt/a/b"),
+            bind("/opt/c/d"),
+            bind("/opt/a"),
+            bind("/opt/e/f"),
+            bind("/opt/e/g"),
+        ]
+    ),
+    "several-below-home": arguments(
+        [bind("/home/ada/a"), bind("/home/ada/b"), bind("/home/bob/c/d"), bind("/x/y"), bind("/x/z")]
+    ),
+    "opened-in-opened": arguments([bind("/top"), bind("/usr/share/x"), bind("/usr/x")]),
     "over-usr": arguments([bind("/usr")]),
     "optional-missing-source": arguments([bind("/opt/x", "/nowhere", optional=True)]),
     "own-types": arguments([Mount("tmpfs", "", "/scratch"), Mount("dev", "", "/dev"), Mount("tmpfs", "", "/dev/shm")]),
@@ -91,10 +118,16 @@ def test_every_golden_list_is_compared() -> None:
     assert {f"{name}.txt" for name in CASES} == set(os.listdir(os.path.join(GOLDEN, "sandbox")))
 
 
-def test_the_root_is_made_read_only_after_everything_else() -> None:
-    for words in CASES.values():
-        assert words.index("--remount-ro") > max(i for i, word in enumerate(words) if word.endswith("bind"))
-        assert words[words.index("--remount-ro") + 1] == "/"
+def test_whatever_of_the_root_is_no_mount_is_read_only() -> None:
+    for name, words in CASES.items():
+        options = [name_ for name_ in words if name_.startswith("--")]
+        tmpfs = {words[i + 1] for i, word in enumerate(words) if word == "--tmpfs"}
+        closed = [words[i + 1] for i, word in enumerate(words) if word == "--remount-ro"]
+        whole = words[words.index("--ro-bind") + 1 :][:2] == [ROOT, "/"] if "--ro-bind" in words else False
+        assert whole or "/" in closed, name
+        assert set(closed) <= tmpfs, name
+        if closed:  # after everything else: bwrap makes the mount points as it comes to them
+            assert options.index("--remount-ro") > max(i for i, word in enumerate(options) if word.endswith("bind"))
 
 
 ERRORS = [
@@ -121,14 +154,121 @@ def test_a_mount_that_cannot_be(mount: Mount, message: str) -> None:
     assert caught.value.message == message
 
 
+def chosen(variable: str, path: str, *, optional: bool = False) -> Mount:
+    """A mount of `${variable}`, which is `path`, as the manifest's third."""
+    given = Mount("bind", f"${{{variable}}}", f"${{{variable}}}", optional, "venv.mounts[2]")
+    return expand_mount(given, {variable: path})
+
+
+CHOSEN = DictFiles(
+    {**FILES.nodes, f"{ROOT}/root/.bashrc": "file", **{f"/{name}": "dir" for name in ("usr", "etc", "proc")}}
+)
+
+
+@pytest.mark.parametrize("path", ["/usr", "/usr/share", "/etc", "/dev", "/sys", "/proc", "/bin"])
+@pytest.mark.parametrize("variable", ["PWD", "PROJECT", "XDG_CONFIG_HOME"])
+def test_a_place_that_the_caller_happens_to_be_in_hides_nothing_of_the_venv(variable: str, path: str) -> None:
+    files = DictFiles({**CHOSEN.nodes, path: "dir"})
+    with pytest.raises(MagpkgError) as caught:
+        place_mounts(ROOT, [chosen(variable, path)], files, defaults=True)
+    real = "/usr/bin" if path == "/bin" else path
+    expected = f"venv.mounts[2].target: ${{{variable}}} makes this {path}, which would hide the venv's own {real}"
+    assert caught.value.message == expected
+    assert caught.value.hint
+    without = place_mounts(ROOT, [chosen(variable, path, optional=True)], files, defaults=True)
+    assert without.view.mounts == place_mounts(ROOT, [], files, defaults=True).view.mounts
+
+
+@pytest.mark.parametrize("path", ["/home", "/home/ada", "/root", "/tmp", "/srv/p", "/usr/src/p", "/etc/nixos", "/opt"])
+def test_a_place_of_the_users_own_is_shown_wherever_it_is(path: str) -> None:
+    files = DictFiles({**CHOSEN.nodes, path: "dir"})
+    placed = place_mounts(ROOT, [chosen("PWD", path)], files, defaults=True)
+    assert placed.view.mounts[-1].target == path
+
+
+def test_the_root_is_no_place_to_be_shown() -> None:
+    with pytest.raises(MagpkgError) as caught:
+        place_mounts(ROOT, [chosen("PWD", "/")], FILES, defaults=True)
+    assert caught.value.message == "venv.mounts[2].target: ${PWD} is / here, and nothing can be mounted over that"
+    assert "${PROJECT}" in (caught.value.hint or "")
+    placed = place_mounts(ROOT, [chosen("PWD", "/", optional=True)], FILES, defaults=True)
+    assert all(mount.target != "/" for mount in placed.view.mounts)
+
+
+def confined(source: str, *, follow: bool = False, optional: bool = False) -> Mount:
+    """A mount whose source begins with the project."""
+    given = Mount("bind", source, "/x", optional, "venv.mounts[2]", follow)
+    return expand_mount(given, {"PROJECT": "/p/link"})
+
+
+LINKS = DictFiles(
+    {
+        **FILES.nodes,
+        "/p/link": "-> real",
+        "/p/real/inside": "-> data",
+        "/p/real/data": "dir",
+        "/p/real/up": "-> ..",
+        "/p/real/out": "-> /home/ada",
+        "/p/real/dangling": "-> /nowhere",
+        "/p/real/loop": "-> loop",
+        "/p/real-too": "dir",
+        "/p/real/beside": "-> ../real-too",
+    }
+)
+
+
+def test_a_source_may_move_within_its_place() -> None:
+    placed = place_mounts(ROOT, [confined("${PROJECT}/inside")], LINKS, defaults=False)
+    assert placed.view.mounts[-1].source == "/p/real/data", "bwrap gets what was looked at"
+
+
+@pytest.mark.parametrize(
+    ("name", "real"),
+    [("out", "/home/ada"), ("up", "/p"), ("out/project", "/home/ada/project"), ("beside", "/p/real-too")],
+)
+@pytest.mark.parametrize("optional", [False, True])
+def test_no_symlink_leads_a_source_out_of_its_place_unless_the_manifest_says_so(
+    name: str, real: str, *, optional: bool
+) -> None:
+    with pytest.raises(MagpkgError) as caught:
+        place_mounts(ROOT, [confined(f"${{PROJECT}}/{name}", optional=optional)], LINKS, defaults=False)
+    message = f"venv.mounts[2].source: /p/link/{name} leads to {real}, out of /p/link, through a symlink"
+    assert caught.value.message == message
+    assert "follow: true" in (caught.value.hint or "")
+    placed = place_mounts(ROOT, [confined(f"${{PROJECT}}/{name}", follow=True)], LINKS, defaults=False)
+    assert placed.view.mounts[-1].source == real
+
+
+def test_an_optional_mount_may_be_a_loop_or_have_no_place() -> None:
+    with pytest.raises(MagpkgError, match="leads through too many symlinks"):
+        place_mounts(ROOT, [confined("${PROJECT}/loop")], LINKS, defaults=False)
+    mounts = [
+        confined("${PROJECT}/loop", optional=True),
+        confined("${PROJECT}/dangling", optional=True),
+        bind("/etc/hosts", optional=True),
+        bind("/etc/hosts/x", optional=True),
+        bind("/", optional=True),
+        Mount("tmpfs", "", "/etc/hosts", optional=True),
+    ]
+    assert place_mounts(ROOT, mounts, LINKS, defaults=False).view.mounts == [SCRATCH_MOUNT]
+
+
+def test_what_is_missing_below_a_writable_mount_is_told_and_not_left_to_bwrap() -> None:
+    mounts = [bind("/w"), bind("/w/a/b", "/data/file"), bind("/w/sub/c"), bind("/w/sub")]
+    placed = place_mounts(ROOT, mounts, FILES, defaults=False)
+    told = [(point.root, point.path, point.is_directory) for point in placed.points]
+    assert told == [("/home/ada/project", "a/b", False), ("/home/ada/project", "sub/c", True)]
+    assert placed.opened == ("/",)
+
+
 def test_an_optional_mount_that_cannot_be_made_replaces_none() -> None:
     mounts = [bind("/opt/x", "/data/file", "ro-bind"), bind("/opt/x", "/nowhere", optional=True)]
-    view = place_mounts(ROOT, mounts, FILES, defaults=False)
+    view = place_mounts(ROOT, mounts, FILES, defaults=False).view
     assert [(mount.source, mount.target) for mount in view.mounts] == [("", "/tmp"), ("/data/file", "/opt/x")]
 
 
 def test_built_in_mounts_come_first() -> None:
-    view = place_mounts(ROOT, [bind("/home")], FILES, defaults=True)
+    view = place_mounts(ROOT, [bind("/home")], FILES, defaults=True).view
     assert [mount.target for mount in view.mounts] == [*(mount.target for mount in DEFAULT_MOUNTS), "/home"]
 
 
@@ -138,7 +278,7 @@ def test_no_target_is_behind_a_link_of_bwraps_dev(name: str) -> None:
     with pytest.raises(MagpkgError, match=f"^m.target: /dev/{name} leads into the dev mount at /dev$"):
         place_mounts(ROOT, mounts, FILES, defaults=False)
     mounts[1] = Mount("tmpfs", "", "/dev/fdx")
-    assert place_mounts(ROOT, mounts, FILES, defaults=False).mounts[-1] == mounts[1]
+    assert place_mounts(ROOT, mounts, FILES, defaults=False).view.mounts[-1] == mounts[1]
 
 
 def test_a_target_missing_in_a_read_only_mount_is_an_error_before_bwrap_fails() -> None:
@@ -152,9 +292,9 @@ def test_a_target_missing_in_a_read_only_mount_is_an_error_before_bwrap_fails() 
 
 def test_more_arguments_than_bwrap_takes_are_an_error() -> None:
     crowded = DictFiles({**{f"{ROOT}/usr/lib/{i}": "file" for i in range(ARGUMENTS_MAX // 3)}, "/src": "dir"})
-    view = place_mounts(ROOT, [bind("/usr/lib/missing", "/src")], crowded, defaults=False)
+    placed = place_mounts(ROOT, [bind("/usr/lib/missing", "/src")], crowded, defaults=False)
     with pytest.raises(MagpkgError) as caught:
-        draw(view, ROOT, crowded, {}, "/")
+        draw(placed, ROOT, crowded, {}, "/")
     expected = "venv.mounts: these 2 mounts come to more than the 9000 arguments that bwrap takes"
     assert caught.value.message == expected
     assert "fsEntries" in (caught.value.hint or "")
@@ -162,14 +302,14 @@ def test_more_arguments_than_bwrap_takes_are_an_error() -> None:
 
 def test_a_crowded_directory_that_nothing_opens_costs_one_bind() -> None:
     crowded = DictFiles({**{f"{ROOT}/usr/lib/{i}": "file" for i in range(ARGUMENTS_MAX)}, "/src": "dir"})
-    view = place_mounts(ROOT, [bind("/usr/share", "/src")], crowded, defaults=False)
-    assert draw(view, ROOT, crowded, {}, "/").arguments().count("--ro-bind") == 1
+    placed = place_mounts(ROOT, [bind("/usr/share", "/src")], crowded, defaults=False)
+    assert draw(placed, ROOT, crowded, {}, "/").arguments().count("--ro-bind") == 1
 
 
 def test_the_shown_command_can_be_pasted_and_keeps_secrets() -> None:
-    view = place_mounts(ROOT, [bind("/a b")], FILES, defaults=False)
+    placed = place_mounts(ROOT, [bind("/a b")], FILES, defaults=False)
     environment = {"PATH": "/usr/bin", "TOKEN": "hush", "HOME": "/home/a b"}
-    shown = draw(view, ROOT, FILES, environment, "/").shown_command("/usr/bin/bwrap", ["echo", "it's"])
+    shown = draw(placed, ROOT, FILES, environment, "/").shown_command("/usr/bin/bwrap", ["echo", "it's"])
     words = shlex.split(shown)
     assert words[0] == "/usr/bin/bwrap"
     assert words[-3:] == ["--", "echo", "it's"]
@@ -181,18 +321,19 @@ def test_the_shown_command_can_be_pasted_and_keeps_secrets() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mounts", "directory", "home", "start"),
+    ("mounts", "directory", "project", "home", "start"),
     [
-        ([bind("/home/ada/project")], "/home/ada/project/sub", "/home/ada", "/home/ada/project/sub"),
-        ([bind("/p")], "/home/ada/project/sub", None, "/p/sub"),
-        ([], "/home/ada/project", "/root", "/root"),
-        ([], "/home/ada/project", "/home/ada", "/"),
-        ([], "/home/ada/project", "root", "/"),
-        ([], "/home/ada/project", "/etc/hosts/x", "/"),
-        ([], "/home/ada/project", None, "/"),
-        ([], "/etc", None, "/"),
+        ([bind("/home/ada/project")], "/home/ada/project/sub", "", "/home/ada", "/home/ada/project/sub"),
+        ([bind("/p")], "/home/ada/project/sub", "", None, "/p/sub"),
+        ([], "/home/ada/project", "/home/ada/project", "/root", "/root"),
+        ([], "/home/ada/project", "/home/ada/project", "/home/ada", "/"),
+        ([], "/home/ada/project", "/home/ada/project", "root", "/"),
+        ([], "/home/ada/project", "/home/ada/project", "/etc/hosts/x", "/"),
+        ([], "/home/ada/project", "/home/ada/project", None, "/"),
+        ([], "/etc", "/etc", None, "/"),
+        ([bind("/p")], "/etc", "/home/ada/project", "/home/ada", "/p"),
     ],
 )
-def test_starting_directory(mounts: list[Mount], directory: str, home: str | None, start: str) -> None:
-    view = place_mounts(ROOT, mounts, FILES, defaults=False)
-    assert starting_directory(view, directory, home) == start
+def test_starting_directory(mounts: list[Mount], directory: str, project: str, home: str | None, start: str) -> None:
+    view = place_mounts(ROOT, mounts, FILES, defaults=False).view
+    assert starting_directory(view, directory, project, home) == start

@@ -95,8 +95,7 @@ def test_what_is_in_a_mount_of_no_source_is_unknown() -> None:
     assert seen.host_path("/usr/bin") is None
 
 
-def test_a_symlink_as_a_source_is_followed_and_one_inside_is_seen_from_the_sandboxs_root() -> None:
-    assert view(Mount("bind", "/host/link", "/p")).resolve("/p/src", "x").kind == "directory"
+def test_a_symlink_in_a_mount_is_seen_from_the_sandboxs_root() -> None:
     seen = view(Mount("bind", "/host", "/h"))
     assert seen.resolve("/h/absolute/hosts", "x").path == "/etc/hosts"
     assert seen.resolve("/h/absolute/shadow", "x").kind == "missing"

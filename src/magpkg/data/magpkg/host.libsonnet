@@ -144,6 +144,12 @@ local bundle = '/etc/ssl/certs/ca-certificates.crt';
   // In place of HOME an empty directory that is gone when the command ends.
   temporaryHome: first({ type: 'tmpfs', target: '${HOME}', optional: true }),
 
-  // The working directory, writable.
+  // The manifest's directory, writable.
+  project: { mounts+: ['${PROJECT}'] },
+
+  // Beside a worktree or submodule of git the directory that its `.git` names, writable.
+  gitDirectory: { mounts+: [{ type: 'bind', source: '${GIT_DIRECTORY}', optional: true }] },
+
+  // The working directory, writable, wherever that is.
   cwd: { mounts+: ['${PWD}'] },
 }
