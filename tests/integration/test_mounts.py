@@ -51,7 +51,7 @@ def project_of(magpkg: Magpkg) -> Magpkg:
     os.makedirs(f"{directory}/sub/deep")
     pathlib.Path(directory, "top").write_text("top of the project\n")
     if magpkg.user is not None:
-        for path in (f"{magpkg.home}/src", *pathlib.Path(magpkg.home, "src").rglob("*")):
+        for path in (pathlib.Path(magpkg.home, "src"), *pathlib.Path(magpkg.home, "src").rglob("*")):
             os.chown(path, magpkg.user, magpkg.user)
     return dataclasses.replace(magpkg, directory=directory)
 

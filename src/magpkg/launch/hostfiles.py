@@ -37,7 +37,7 @@ class HostFiles:
         kind = self.kind(path)
         if kind == DIRECTORY:
             try:
-                os.close(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC))
+                posix.close(posix.open(path, posix.O_PATH | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC))
             except (FileNotFoundError, NotADirectoryError):
                 return MISSING
             except OSError:
