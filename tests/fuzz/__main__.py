@@ -5,6 +5,7 @@ processes of their own: one that is killed, such as by a fault in a library, is 
 """
 
 import argparse
+import logging
 import mmap
 import os
 import pickle
@@ -62,6 +63,7 @@ def run(name: str, seed: int, numbers: range, seconds: float, at: mmap.mmap) -> 
     report, began = Report(), time.monotonic()
     with tempfile.TemporaryDirectory(dir=_scratch()) as scratch:
         parser = PARSERS[name](scratch)
+        logging.disable()  # python-debian's, of which there would be millions of lines
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
         signal.signal(signal.SIGALRM, _too_slow)
         for number in numbers:

@@ -273,8 +273,9 @@ def plan(scratch: str) -> Parser:
     kept = Plan(f"{scratch}/key.pgp", f"{scratch}/venv", "/", "/bin/sh", ["--tmpfs", "/"], ["TERM"], [("A", "1")])
     with open(kept.bwrap, "ab"):
         pass
-    answers = [("kind", scratch, "directory"), ("real", scratch, scratch), ("link", "/proc/self", "1")]
-    save(path, key, kept, {scratch: identity(scratch)}, [f"{scratch}/absent"], environment, answers, 1 << 62)
+    answers = [("kind", scratch, "directory"), ("real", scratch, scratch), ("link", f"{scratch}/link", "to")]
+    os.symlink("to", f"{scratch}/link")
+    save(path, key, kept, {kept.bwrap: identity(kept.bwrap)}, [f"{scratch}/absent"], environment, answers, 1 << 62)
     with open(path, "rb") as file:
         seed = file.read()
 
@@ -325,8 +326,11 @@ def manifest(scratch: str) -> Parser:
         "unshare": ["pid"],
     }
     seeds = [json.dumps(value).encode(), json.dumps(value, indent=2).encode()]
+    bomb = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
+    merges = bomb.replace("[", "{<<: [").replace("]", "]}").replace("[x, x]", "{x: y}")
     aliases = b"a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\npackages: *c\nenvSet: {<<: {A: b}}\n"
     texts = [yaml.safe_dump(value).encode(), yaml.safe_dump(value, default_flow_style=True).encode(), aliases]
+    texts += [f"{bomb}packages: *a8\n".encode(), f"{merges}envSet: *a8\n".encode()]
 
     def parse(data: bytes, choose: random.Random) -> None:
         text = data.decode("utf-8", "replace") if choose.random() < 0.9 else data.decode("utf-8", "surrogateescape")

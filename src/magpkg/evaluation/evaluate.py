@@ -16,6 +16,7 @@ from typing import Protocol
 
 from magpkg import __file__ as package_file
 from magpkg.errors import MagpkgError
+from magpkg.evaluation.stack import check_length, roomy
 from magpkg.manifest.field import near, nearest, shown
 from magpkg.manifest.manifest import read_presets, read_suites
 from magpkg.manifest.package import REFERENCE_FIELD, PackageGraph
@@ -174,8 +175,9 @@ class _Evaluation:
     def run(self, name: str, text: str) -> object:
         import _jsonnet
 
+        check_length(name, text.encode("utf-8", "surrogateescape"))
         try:
-            with _interruptible():
+            with _interruptible(), roomy():
                 result = _jsonnet.evaluate_snippet(
                     name,
                     text,
@@ -245,7 +247,12 @@ class _Evaluation:
         bases = (directory, *self.inputs.import_path)
         path = self.sources.find(os.path.abspath(os.path.join(base, relative)) for base in bases)
         if path is not None:
-            return path, self.sources.read(path)
+            content = self.sources.read(path)
+            try:
+                check_length(path, content)
+            except MagpkgError as error:
+                raise self._failed(error.message, error.hint) from error
+            return path, content
         if self.stand_in is not None and os.path.abspath(os.path.join(directory, relative)) == self.stand_in.path:
             return self.stand_in.path, self.stand_in.text.encode()
         message = f"no such file in the importing folder or the import path: {relative}"
@@ -326,28 +333,13 @@ def is_plain(path: str) -> bool:
 
 def parse_plain(path: str, text: str) -> object:
     """What the text of a JSON or YAML manifest comes to; errors name `path` and the place in it."""
-    return _parse_json(path, text) if path.endswith(".json") else _parse_yaml(path, text)
+    if not path.endswith(".json"):
+        from magpkg.evaluation import yamltext
 
-
-def _reason(error: Exception) -> str:
-    return "is nested too deeply" if isinstance(error, RecursionError) else str(error)
-
-
-def _parse_json(path: str, text: str) -> object:
+        return yamltext.load(path, text)
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise MagpkgError(f"{path}: {_reason(error)}") from error
-
-
-def _parse_yaml(path: str, text: str) -> object:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except (ValueError, RecursionError) as error:
-        raise MagpkgError(f"{path}: {_reason(error)}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
-        raise MagpkgError(f"{place}: {getattr(error, 'problem', None) or error}") from error
+    except RecursionError as error:
+        raise MagpkgError(f"{path}: is nested too deeply") from error
+    except ValueError as error:
+        raise MagpkgError(f"{path}: {error}") from error

@@ -3,20 +3,46 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from magpkg.errors import MagpkgError
 
+_BITS_SHOWN_MAX = 4096  # Python writes no number of over 4,300 digits
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def shown(value: object, limit: int = 60) -> str:
-    """`value` as a user would write it in a manifest, cut at `limit` characters."""
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError):
-        text = str(value)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+    """`value` as a user would write it in a manifest, cut at `limit` characters; no more of it is looked at."""
+    text = ""
+    for piece in _written(value, limit):
+        text += piece
+        if len(text) > limit:
+            return f"{text[: limit - 1]}…"
+    return text
+
+
+def _written(value: object, limit: int) -> Iterator[str]:
+    """The JSON of a value, piece by piece; what JSON does not have, as Python shows it."""
+    if isinstance(value, str):
+        yield json.dumps(value[: limit + 1], ensure_ascii=False)
+    elif isinstance(value, dict):
+        for index, (name, item) in enumerate(value.items()):
+            yield ", " if index else "{"
+            yield from _written(name if isinstance(name, str) else shown(name, limit), limit)
+            yield ": "
+            yield from _written(item, limit)
+        yield "}" if value else "{}"
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield ", " if index else "["
+            yield from _written(item, limit)
+        yield "]" if value else "[]"
+    elif isinstance(value, int) and value.bit_length() > _BITS_SHOWN_MAX:
+        yield f"a number of {value.bit_length():,} bits"
+    elif isinstance(value, bytes):
+        yield str(value[:limit])
+    else:
+        yield json.dumps(value) if value is None or isinstance(value, bool | int | float) else str(value)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
