@@ -48,7 +48,7 @@ def cleanup(
         raise click.BadParameter("must be a number of days", param_hint="--max-age-days")
     if not kinds:
         raise click.UsageError("say what to remove: --venvs, --packages, --fetched or --all")
-    report = clean(options.store(os.environ), kinds, max_age_days, dry_run=dry_run)
+    report = clean(options.own_store(os.environ), kinds, max_age_days, dry_run=dry_run)
     if as_json:
         tell_json(_envelope(report, dry_run))
     elif not quiet:

@@ -120,7 +120,7 @@ def _locked(
     """The path of the manifest's lock, the lock that is there, and the one that `value` wants."""
     lock_path = os.path.join(os.path.dirname(os.path.abspath(path)), LOCK_NAME)
     old = load_found_lock(lock_path, file)
-    store = options.store(os.environ)
+    store = options.own_store(os.environ)
     suites = options.suites(store, speaker(quiet=quiet), offline=offline)
     market = visit(
         suites,

@@ -46,8 +46,8 @@ class Entry:
 
     def keep_plan(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         """Let the next launch with these arguments go the short way, see `magpkg.start`."""
-        if self.answers is None:
-            return
+        if self.answers is None or not self.store.takes:
+            return  # where the store takes nothing, each launch is as slow as this one
         sandbox, manifest, sources, around = self.sandbox, self.manifest, self.evaluated.sources, self.surroundings
         assigned = manifest.env_set
         plan = Plan(self.bwrap, self.path, sandbox.directory, self.shell, sandbox.options, manifest.env_keep, assigned)
@@ -68,10 +68,11 @@ def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline:
     from magpkg.making.venv import ensure
     from magpkg.sandbox.shell import find_shell, shell_path
     from magpkg.sandbox.surroundings import surroundings
+    from magpkg.sandbox.texts import Texts
     from magpkg.store.state import make_state, state_directory
 
     environment = dict(os.environ)
-    store = options.store(environment)
+    store = options.entered_store(environment)
     directory = options.working_directory(environment)
     manifest, evaluated = options.manifest(given)
     manifest = overrides.applied(manifest, directory)
@@ -81,13 +82,15 @@ def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline:
     store.note_origin(os.path.basename(path), evaluated.origin)
     make_state(state_directory(store, evaluated.directory), manifest.mounts)
     files = RecordingFiles(path)
-    around = surroundings(manifest, f"{path}/rootfs", environment, store, files)
+    texts = Texts(store, f"{path}/rootfs")
+    around = surroundings(manifest, f"{path}/rootfs", environment, texts, files)
     assigned = (*own_variables(evaluated.name), *around.assigned, *manifest.env_set)
     manifest = replace(manifest, env_keep=around.keep, env_set=assigned)
     host = options.located(host, evaluated, store, manifest.mounts, files)
     drawn, lost = _drawn(manifest, f"{path}/rootfs", host, files, around.mounts, overrides.chdir)
     sandbox, view = drawn.sandbox, drawn.view
     answers = None if lost else files.answers()  # before anything is asked about a command: a plan is for all commands
+    sandbox = replace(sandbox, options=texts.handed_over(sandbox.options))
     place = (sandbox.environment["PATH"], sandbox.directory)
     found = shell_path(view, overrides.shell, *place) if overrides.shell else find_shell(view, *place)
     shell = overrides.shell or os.path.basename(found)

@@ -55,7 +55,7 @@ def export(
     else:
         _check_directory(output)
     environment = dict(os.environ)
-    store = options.store(environment)
+    store = options.entered_store(environment)
     manifest, evaluated = options.manifest(given)
     host = options.host(environment, evaluated.directory, jobs)
     transport = Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))

@@ -56,7 +56,7 @@ def info(
     from magpkg.debian.locking import shelves
     from magpkg.debian.synonyms import meant
 
-    suites = options.suites(options.store(os.environ), speaker(quiet=quiet), offline=offline)
+    suites = options.suites(options.own_store(os.environ), speaker(quiet=quiet), offline=offline)
     lock = load_lock(LOCK_NAME)
     indices = list(shelves(suites, scoped(lock), trust, lock))
     found = [(suite, fields) for suite, index in indices for fields in index.fields(name)]

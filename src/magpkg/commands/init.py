@@ -55,7 +55,7 @@ def init(
     needs = _needs(os.listdir(directory), names)
     lock = None
     if not no_lock:
-        suites = options.suites(options.store(os.environ), speaker(quiet=quiet), offline=offline)
+        suites = options.suites(options.own_store(os.environ), speaker(quiet=quiet), offline=offline)
         market = visit(suites, where, trust(), None)
         needs = _on_offer(needs, market, quiet=quiet)
         wanted = [name for need in needs for name in need.packages]

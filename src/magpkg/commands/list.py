@@ -25,7 +25,7 @@ def list_venvs(as_json: bool) -> None:
     For each: its hash, whether it runs, its last use, how many packages it is made of, its size (and what of it nothing
     else shares), and the manifests that led to it.
     """
-    store = options.store(os.environ)
+    store = options.known_store(os.environ)
     found = [(record, inventory.usage([store.venv(record.hash)])) for record in inventory.venvs(store)]
     if as_json:
         tell_json({"venvs": [_plain_venv(*pair) for pair in found]})
@@ -49,7 +49,7 @@ def du(as_json: bool) -> None:
     Files are shared between package trees and venvs: what a kind has alone would be freed if all of that kind were
     removed. What cleanup would free is for `magpkg cleanup --all` and several ages.
     """
-    store = options.store(os.environ)
+    store = options.known_store(os.environ)
     kinds, whole = inventory.kinds(store), inventory.usage([store.root])
     freed = {days: _freed(store, days) for days in _AGES}
     if as_json:

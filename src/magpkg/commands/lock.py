@@ -58,7 +58,7 @@ def lock(
         _check_is_no_manifests(path)
     old = load_lock(path) if output is not None else load_found_lock(path, given.file)
     where = scoped(old, source.suites())
-    store = options.store(os.environ)
+    store = (options.entered_store if check else options.own_store)(os.environ)
     suites = options.suites(store, speaker(quiet=quiet), offline=offline or check)
     trusted = trust()
     if check:

@@ -223,12 +223,29 @@ def store(environment: Mapping[str, str]) -> Store:
 
 
 def own_store(environment: Mapping[str, str]) -> Store:
-    """The store, for a command that makes something in it: it must be the user's alone."""
+    """The store, for a command that makes or removes something in it: it must be the user's alone."""
     from magpkg.store.finding import require
     from magpkg.store.storage import ownership
 
     found = store(environment)
     require(ownership(found, environment))
+    return found
+
+
+def entered_store(environment: Mapping[str, str]) -> Store:
+    """The store, for a command that enters what is in it: it must be the user's, or root's, and nobody else's."""
+    from magpkg.store.finding import require
+    from magpkg.store.storage import ownership
+
+    found = store(environment)
+    require(ownership(found, environment, entering=True))
+    return found
+
+
+def known_store(environment: Mapping[str, str]) -> Store:
+    """The store, for a command that tells what is in it: it must be one that this magpkg has made."""
+    found = store(environment)
+    found.check_format()
     return found
 
 

@@ -48,7 +48,7 @@ def search(
     from magpkg.debian.locking import shelves
     from magpkg.debian.synonyms import known_as
 
-    suites = options.suites(options.store(os.environ), speaker(quiet=quiet), offline=offline)
+    suites = options.suites(options.own_store(os.environ), speaker(quiet=quiet), offline=offline)
     lock = load_lock(LOCK_NAME)
     indices = [index for _, index in shelves(suites, scoped(lock), trust, lock)]
     found: dict[str, Match] = {}

@@ -97,7 +97,7 @@ def _print_svg(drawn: Outline, *, offline: bool, quiet: bool) -> None:
     host = options.host(environment, "/")
     transport = Transport(environment, "/", offline=offline, progress=download_line(quiet=quiet))
     lines = dot_lines(without_shortcuts(drawn))
-    print_svg(lines, options.store(environment), host, transport, speaker(quiet=quiet))
+    print_svg(lines, options.entered_store(environment), host, transport, speaker(quiet=quiet))
 
 
 def _outline(

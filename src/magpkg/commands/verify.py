@@ -37,7 +37,7 @@ def verify(given: "Inputs", repair: bool, offline: bool, as_json: bool, quiet: b
     All of the store; with -f or -e only what that manifest's venv is made of. The exit status is 1 if something is
     damaged and was not repaired.
     """
-    store = options.store(os.environ)
+    store = (options.own_store if repair else options.known_store)(os.environ)
     manifest, directory = None, ""
     if given.expression is not None or given.file is not None:
         manifest, evaluated = options.manifest(given)

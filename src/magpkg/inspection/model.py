@@ -34,7 +34,7 @@ def _merge_member(model: "_Model", children: Mapping[str, Sequence[tuple[str, It
             if item.kind != DIRECTORY:
                 model.replace(joined(where, path.rpartition("/")[2]), item)
     for path, item in below:
-        model.make_directory(path, item.mode)
+        model.make_directory(path, item.mode & 0o755)
     for path, _ in below:
         _merge_member(model, children, path)
 

@@ -13,7 +13,7 @@ from magpkg.making.stream import Stream
 
 DIRECTORY, FILE, SYMLINK, LINK = "directory", "file", "symlink", "link"
 
-_PERMISSIONS = 0o777  # setuid, setgid and sticky bits have no place in a tree that its user owns
+_PERMISSIONS = 0o755  # nobody but its user writes to a tree; setuid, setgid and sticky bits have no place in it
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ def _merge_member(merge: _Merge, index: int, source: str, directory: str) -> Non
         for name in merge.tree.adopt_files(directory, source, names):
             _note_conflict(merge, index, prefix + name)
     for entry in below:
-        merge.tree.make_directory(prefix + entry.name, entry.stat().st_mode & 0o777)
+        merge.tree.make_directory(prefix + entry.name, entry.stat().st_mode & 0o755)
     for entry in below:
         _merge_member(merge, index, entry.path, prefix + entry.name)
 

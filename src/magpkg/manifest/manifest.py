@@ -12,7 +12,7 @@ from magpkg.manifest.fsentry import FsEntry, read_fs_entries
 from magpkg.manifest.mount import Mount, read_mount
 from magpkg.manifest.package import Package, PackageGraph, runtime_closure
 
-LAYOUT_VERSION = "2"
+LAYOUT_VERSION = "3"
 """The version of how a closure is laid out as a rootfs; raised whenever the same closure comes out differently."""
 
 _FIELDS = (

@@ -15,9 +15,9 @@ from magpkg.manifest.manifest import Manifest
 from magpkg.manifest.mount import Mount
 from magpkg.sandbox import locales, terminfo, timezone
 from magpkg.sandbox.shell import bare_shell
+from magpkg.sandbox.texts import Texts
 from magpkg.sandbox.user import NAME_FILES, current_user, user_mounts
 from magpkg.sandbox.view import Files
-from magpkg.store.store import Store
 
 SCRATCH_DIRECTORIES = ("/run", "/run/lock", "/var/tmp")  # noqa: S108 - empty ones in memory, of the sandbox alone
 """Where programs expect to be able to write, beside /tmp: hier(7)."""
@@ -50,7 +50,7 @@ class Surroundings:
     variables: tuple[str, ...]
 
 
-def surroundings(manifest: Manifest, rootfs: str, host: Mapping[str, str], store: Store, files: Files) -> Surroundings:
+def surroundings(manifest: Manifest, rootfs: str, host: Mapping[str, str], texts: Texts, files: Files) -> Surroundings:
     """What a venv with this manifest and rootfs has around its command on this host, in this environment."""
     read = {path: identity(path) for path in (*NAME_FILES, _MACHINE) if os.path.exists(path)}
     absent = tuple(path for path in (*NAME_FILES, _MACHINE) if path not in read)
@@ -60,7 +60,7 @@ def surroundings(manifest: Manifest, rootfs: str, host: Mapping[str, str], store
     if manifest.host_defaults is False:
         user = user.unnamed()
     own = {entry.path for entry in manifest.fs_entries}
-    mounts = [*_scratch(rootfs), *user_mounts(user, store, rootfs, own), *_machine_id(manifest, rootfs, store)]
+    mounts = [*_scratch(rootfs), *user_mounts(user, texts, rootfs, own), *_machine_id(manifest, rootfs, texts)]
     assigned = dict(_locales(rootfs, keep, host))
     variables = [name for name in locales.VARIABLES if is_kept(name, keep)]
     if manifest.takes_host_defaults:
@@ -91,7 +91,7 @@ def _scratch(rootfs: str) -> Iterable[Mount]:
             yield Mount("tmpfs", "", path)
 
 
-def _machine_id(manifest: Manifest, rootfs: str, store: Store) -> Iterable[Mount]:
+def _machine_id(manifest: Manifest, rootfs: str, texts: Texts) -> Iterable[Mount]:
     """An id for the machine, machine-id(5), which programs want to find and none should be able to trace back.
 
     It is made from the host's, or from its name. Without the host's files it is the same everywhere.
@@ -103,7 +103,7 @@ def _machine_id(manifest: Manifest, rootfs: str, store: Store) -> Iterable[Mount
     if manifest.takes_host_defaults:
         source = _first_line(_MACHINE) or os.uname().nodename
     text = hashlib.sha256(f"magpkg machine-id\0{source}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    yield Mount("ro-bind", store.keep_text("machine-id", f"{text}\n"), _MACHINE)
+    yield Mount("ro-bind", texts.source("machine-id", f"{text}\n"), _MACHINE)
 
 
 def _first_line(path: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from magpkg.manifest.mount import Mount
-from magpkg.store.store import Store
+from magpkg.sandbox.texts import Texts
 
 NAME_FILES = ("/etc/passwd", "/etc/group")
 """Where the host has its names."""
@@ -82,8 +82,8 @@ def _named_groups(numbers: Iterable[int]) -> Iterable[tuple[int, str]]:
             continue
 
 
-def user_mounts(user: User, store: Store, rootfs: str, told: Container[str] = ()) -> list[Mount]:
-    """The mounts that show the user in a rootfs, beside whomever its packages know; the files are the store's.
+def user_mounts(user: User, texts: Texts, rootfs: str, told: Container[str] = ()) -> list[Mount]:
+    """The mounts that show the user in a rootfs, beside whomever its packages know.
 
     Those of NAME_FILES that are `told` by the manifest are left as they are.
     """
@@ -91,7 +91,7 @@ def user_mounts(user: User, store: Store, rootfs: str, told: Container[str] = ()
     for name, lines in (("passwd", user.passwd), ("group", user.group)):
         known = _text(f"{rootfs}/etc", f"{rootfs}/etc/{name}")
         if known is not None and f"/etc/{name}" not in told:
-            mounts.append(Mount("ro-bind", store.keep_text(name, lines(known)), f"/etc/{name}"))
+            mounts.append(Mount("ro-bind", texts.source(name, lines(known)), f"/etc/{name}"))
     return mounts
 
 

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import secrets
 import stat
+from contextlib import suppress
 from io import BufferedReader
 
 
@@ -28,6 +30,24 @@ def add_line(path: str, line: str) -> None:
     """Add a line to the record at `path`, which is made where there is none."""
     with open(path, "ab", opener=_without_waiting) as file:
         file.write(os.fsencode(f"{line}\n"))
+
+
+def write(path: str, content: str) -> None:
+    """Make the record at `path`, whole at once; one that is there stays."""
+    partial = f"{path}.{secrets.token_hex(8)}"
+    try:
+        with open(partial, "xb", opener=_without_waiting) as file:
+            file.write(os.fsencode(content))
+        with suppress(FileExistsError):
+            try:
+                os.link(partial, path)
+            except FileExistsError:
+                raise
+            except OSError:  # a file system without hard links
+                os.rename(partial, path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(partial)
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -17,8 +17,11 @@ _OTHER_PLACE = "set MAGPKG_STORE to a directory on another file system"
 _LITTLE = 1 << 30  # bytes; a venv of the base and a compiler takes about as much with its downloads
 
 
-def ownership(store: Store, environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether there is a place for the store, and it is the user's alone if it is there."""
+def ownership(store: Store, environment: Mapping[str, str], *, entering: bool = False) -> Iterator[Finding]:
+    """Whether there is a place for the store, and it is the user's alone if it is there, and one of this magpkg's.
+
+    For `entering` what is there root's store will do: who is root decides what runs anyway.
+    """
     home = environment.get("HOME", "")
     if not environment.get("MAGPKG_STORE") and not os.path.isdir(home):
         fix = "set HOME to a directory that is there, or MAGPKG_STORE to one for the store"
@@ -30,9 +33,17 @@ def ownership(store: Store, environment: Mapping[str, str]) -> Iterator[Finding]
         message = f"the store {store.root} can be written to by others than you: its mode is {mode}"
         yield Finding("store", False, message, f"chmod go-w {store.root}, if you trust what they have written so far")
         return
+    if entering and status is not None and status.st_uid == 0 != os.geteuid():
+        yield Finding("store", True, f"the store {store.root} is root's")
+        return
     if status is not None and status.st_uid != os.geteuid() and _new_owner(store.root) != status.st_uid:
         message = f"the store {store.root} belongs to user {status.st_uid}, and you are user {os.geteuid()}"
         yield Finding("store", False, message, "set MAGPKG_STORE to a directory of your own")
+        return
+    try:
+        store.check_format()
+    except MagpkgError as error:
+        yield failed("store", error)
         return
     state = "is still to be made" if status is None else "is yours alone"
     yield Finding("store", True, f"the store {store.root} {state}")

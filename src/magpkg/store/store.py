@@ -1,7 +1,8 @@
 """The store: names, locks, last-use stamps, work in progress and publishing.
 
 A published path is never written to again. Its lock file, `<path>.lock`, lies beside it; the lock file's modification
-time is the last use. Work happens below `tmp/` and becomes visible by one rename.
+time is the last use. Work happens below `tmp/` and becomes visible by one rename. The file `format` says that the store
+is one of this program's: `~/.magpkg` is a name that others may use as well.
 """
 
 import fcntl
@@ -23,11 +24,27 @@ In the order in which they go: without the stamp nobody would know how old the o
 """
 
 
+_FORMAT = "magpkg store 1\n"
+# What every store had before there was a mark. Another program's may have some of these names, hardly all.
+_BEFORE_MARKS = frozenset(("fetch", "partial", "pkgs", "venv", "suites", "origins", "shown", "tmp"))
+
+
+@contextmanager
+def usual_modes() -> Iterator[None]:
+    """Let what is made meanwhile be writable for its owner alone and readable as it says, whatever the umask."""
+    mask = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(mask)
+
+
 class Store:
     """Paths and locks below one root directory; making one touches nothing on disk."""
 
     def __init__(self, root: str) -> None:
         self.root = root
+        self.format_file = f"{root}/format"
         self.fetch_directory = f"{root}/fetch"
         self.packages_directory = f"{root}/pkgs"
         self.venv_directory = f"{root}/venv"
@@ -92,9 +109,14 @@ class Store:
 
         Nor is one noted whose name is more than a line.
         """
-        with suppress(OSError):
+        with suppress(OSError), usual_modes():
             if "\n" not in origin and origin not in self.origins(venv_hash):
                 record.add_line(f"{self.origins_directory}/{venv_hash}", origin)
+
+    @property
+    def takes(self) -> bool:
+        """Whether this user can make anything in the store; if it is not there it can still be made."""
+        return not os.path.lexists(self.root) or os.access(self.root, os.W_OK | os.X_OK)
 
     def keep_text(self, name: str, text: str) -> str:
         """Keep a small file for sandboxes to show; returns its path.
@@ -121,23 +143,44 @@ class Store:
                 self.publish(f"{work}/{name}", path)
         return path
 
+    def check_format(self) -> None:
+        """Raise MagpkgError for a store that another program made, or another version of this one.
+
+        Nothing in it is known, so nothing is made, removed or called damaged there.
+        """
+        hint = "set MAGPKG_STORE to another directory"
+        try:
+            names = set(os.listdir(self.root))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise MagpkgError(f"the store {self.root} cannot be read: {error.strerror}", hint) from error
+        if os.path.basename(self.format_file) in names:
+            if record.text(self.format_file) != _FORMAT:
+                raise MagpkgError(f"the store {self.root} has a format that this version of magpkg does not know", hint)
+        elif names & _BEFORE_MARKS and not names >= _BEFORE_MARKS:
+            raise MagpkgError(f"{self.root} is not a store of this magpkg: another program has filled it", hint)
+
     def prepare(self) -> None:
         """Make the store's directories, for their owner alone."""
+        self.check_format()
         try:
             os.makedirs(self.root, 0o700, exist_ok=True)
-            for path in (
-                self.fetch_directory,
-                self.partial_directory,
-                self.packages_directory,
-                self.venv_directory,
-                self.suite_directory,
-                self.origins_directory,
-                self.sets_directory,
-                self.shown_directory,
-                self.tmp_directory,
-            ):
-                with suppress(FileExistsError):
-                    os.mkdir(path, 0o755)
+            with usual_modes():
+                if not os.path.isfile(self.format_file):
+                    record.write(self.format_file, _FORMAT)  # first, so that a part of a store is known as one, too
+                for path in (
+                    self.fetch_directory,
+                    self.partial_directory,
+                    self.packages_directory,
+                    self.venv_directory,
+                    self.suite_directory,
+                    self.origins_directory,
+                    self.sets_directory,
+                    self.shown_directory,
+                    self.tmp_directory,
+                ):
+                    _make_directory(path)
         except OSError as error:
             hint = "set MAGPKG_STORE to a directory that you can write to"
             raise MagpkgError(f"the store {self.root} cannot be made: {error.strerror}", hint) from error
@@ -148,9 +191,11 @@ class Store:
         from filelock import FileLock
 
         lock = FileLock(f"{path}.lock", thread_local=False)
-        lock.acquire(poll_interval=0.02)
+        with usual_modes():
+            lock.acquire(poll_interval=0.02)
         try:
-            yield
+            with usual_modes():
+                yield
         finally:
             lock.release()
 
@@ -161,7 +206,8 @@ class Store:
         The lock is FileLock's, but taken by hand: cleanup asks for thousands, and each FileLock costs as much time as
         the removal of a small venv.
         """
-        descriptor = os.open(f"{path}.lock", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        with usual_modes():
+            descriptor = os.open(f"{path}.lock", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:
             yield try_lock(descriptor) and os.fstat(descriptor).st_nlink > 0
         finally:
@@ -171,10 +217,12 @@ class Store:
     def reading(self) -> Iterator[None]:
         """Keep package trees and downloads from cleanup while they are made, merged or built with."""
         self.prepare()
-        descriptor = os.open(f"{self.packages_directory}.lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with usual_modes():
+            descriptor = os.open(f"{self.packages_directory}.lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
-            yield
+            with usual_modes():
+                yield
         finally:
             os.close(descriptor)
 
@@ -190,7 +238,7 @@ class Store:
                 self.prepare()
             return self._beside(self.tmp_directory, near) if near else self.tmp_directory
 
-        with working(directory, kind) as path:
+        with usual_modes(), working(directory, kind) as path:
             yield path
 
     def _beside(self, directory: str, near: str) -> str:
@@ -250,3 +298,12 @@ class Store:
             with suppress(FileNotFoundError):
                 return os.stat(candidate, follow_symlinks=False).st_mtime
         return time.time()
+
+
+def _make_directory(path: str) -> None:
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        status = os.stat(path)
+        if status.st_mode & 0o022 and status.st_uid == os.geteuid():  # of a version that heeded the umask
+            os.chmod(path, status.st_mode & 0o755)

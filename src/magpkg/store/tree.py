@@ -370,10 +370,11 @@ def _moved(left: int, entered: int) -> int:
 def tidy(root: str, label: str, mtime: int) -> None:
     """Make what a build left in `root` fit to publish.
 
-    Setuid, setgid and sticky bits go, the owner can read everything, and the time of every file becomes `mtime`
-    (seconds since the epoch), so that two builds of one package can be the same. Devices, fifos and sockets are errors.
+    Setuid, setgid and sticky bits go, and the right of others to write; the owner can read everything; and the time of
+    every file becomes `mtime` (seconds since the epoch), so that two builds of one package can be the same. Devices,
+    fifos and sockets are errors.
     """
-    os.chmod(root, stat.S_IMODE(os.lstat(root).st_mode) & 0o777 | 0o700)
+    os.chmod(root, stat.S_IMODE(os.lstat(root).st_mode) & 0o755 | 0o700)
     descriptor = os.open(root, _DIRECTORY)
     try:
         _tidy_directory(descriptor, f"{label}: /out", mtime, _DEPTH_MAX)
@@ -389,7 +390,7 @@ def _tidy_directory(directory: int, place: str, mtime: int, depth: int) -> None:
         if stat.S_ISDIR(mode):
             child = _opened(name, directory)
             try:
-                os.fchmod(child, stat.S_IMODE(mode) & 0o777 | 0o700)
+                os.fchmod(child, stat.S_IMODE(mode) & 0o755 | 0o700)
                 _tidy_directory(child, f"{place}/{name}", mtime, depth - 1)
             finally:
                 os.close(child)
@@ -397,7 +398,7 @@ def _tidy_directory(directory: int, place: str, mtime: int, depth: int) -> None:
         if stat.S_ISREG(mode):
             os.chmod(name, 0o600, dir_fd=directory)
             file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-            os.fchmod(file, stat.S_IMODE(mode) & 0o777 | 0o400)
+            os.fchmod(file, stat.S_IMODE(mode) & 0o755 | 0o400)
             os.close(file)
         elif not stat.S_ISLNK(mode):
             raise MagpkgError(f"{place}/{name}: is a device, fifo or socket")

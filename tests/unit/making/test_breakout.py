@@ -206,8 +206,8 @@ def test_what_is_no_file_is_refused(place: Place, kind: bytes) -> None:
 
 
 def test_no_bit_beyond_the_permissions_is_kept(place: Place) -> None:
-    assert not place.unpack(packed([file("f", mode=0o7755), directory("d", 0o7777)]))
-    assert [stat.S_IMODE((place.root / name).stat().st_mode) for name in ("f", "d")] == [0o755, 0o777]
+    assert not place.unpack(packed([file("f", mode=0o7777), directory("d", 0o7777)]))
+    assert [stat.S_IMODE((place.root / name).stat().st_mode) for name in ("f", "d")] == [0o755, 0o755]
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\udcff\udcfe", "n" * 255, "\u202e\x1b[31m", " ", "-rf", "\\..\\x", "C:\\x"])

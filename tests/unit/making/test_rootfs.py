@@ -124,7 +124,7 @@ def test_the_mount_points_are_there_and_replace_nothing(trees: Trees) -> None:
 def test_the_skeleton_changes_only_with_the_layout_version() -> None:
     directories = "dev etc home media mnt opt proc root run srv sys tmp usr/share/zoneinfo var/tmp"
     text = json.dumps({name: content.decode("latin-1") for name, content in SKELETON_FILES.items()})
-    assert LAYOUT_VERSION == "2"
+    assert LAYOUT_VERSION == "3"
     assert tuple(directories.split()) == SKELETON_DIRECTORIES
     assert sha256(text.encode()) == "9849c6280695686f07c9015538ba8fc85523d4e9f9208462f31cb5bcb77f1d93"
 

@@ -240,8 +240,8 @@ def test_tidy_drops_setuid_and_sets_times(places: tuple[str, str]) -> None:
     os.symlink("suid", f"{root}/link")
     tidy(root, "package a", 86400)
     modes = {name: stat.S_IMODE(os.lstat(f"{root}/{name}").st_mode) for name in ("suid", "sgid", "hidden", "sticky")}
-    assert modes == {"suid": 0o755, "sgid": 0o755, "hidden": 0o400, "sticky": 0o777}
-    assert stat.S_IMODE(os.stat(root).st_mode) == 0o777
+    assert modes == {"suid": 0o755, "sgid": 0o755, "hidden": 0o400, "sticky": 0o755}
+    assert stat.S_IMODE(os.stat(root).st_mode) == 0o755
     assert {os.lstat(f"{root}/{name}").st_mtime for name in ("suid", "hidden", "link")} == {86400}
 
 
