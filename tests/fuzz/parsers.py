@@ -249,7 +249,7 @@ Description: the library
 
     def parse(data: bytes, choose: random.Random) -> None:
         index = PackagesIndex(data, "Packages")
-        universe = Universe([index], "amd64")
+        universe = Universe([[index]], "amd64")
         for name in sorted(universe.names() | set(index.provided)):
             with suppress(MagpkgError):
                 found = [*universe.candidates(name), *universe.providers(name)]

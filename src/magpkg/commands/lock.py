@@ -7,9 +7,20 @@ from dataclasses import dataclass, replace
 import click
 
 from magpkg.commands import completion, options
-from magpkg.commands.terminal import show_lock, speaker
-from magpkg.debian.lockfile import LOCK_NAME, Lock, Pin, load_found_lock, load_lock, lock_text, not_locked, save_lock
+from magpkg.commands.terminal import say, show_lock, speaker
+from magpkg.debian.lockfile import (
+    LOCK_NAME,
+    BrokenLock,
+    Lock,
+    Pin,
+    load_found_lock,
+    load_lock,
+    lock_text,
+    not_locked,
+    save_lock,
+)
 from magpkg.debian.locking import Scope, make_lock, nothing_to_lock, revisit, scope, visit, wanted_names
+from magpkg.debian.release import moment
 from magpkg.debian.suite import Suites, Trust
 from magpkg.debian.textfile import own_target
 from magpkg.errors import MagpkgError
@@ -56,7 +67,7 @@ def lock(
     path = output or os.path.join(source.directory, LOCK_NAME)
     if source.inputs is None and not upgrade and output is None:
         _check_is_no_manifests(path)
-    old = load_lock(path) if output is not None else load_found_lock(path, given.file)
+    old, broken = _old(path, given.file, named=output is not None, check=check)
     where = scoped(old, source.suites())
     store = (options.entered_store if check else options.own_store)(os.environ)
     suites = options.suites(store, speaker(quiet=quiet), offline=offline or check)
@@ -73,11 +84,35 @@ def lock(
     if recommends is None:
         recommends = old is not None and old.recommends
     new = make_lock(market, wanted, _held(old, names, upgrade=upgrade), recommends=recommends)
-    if old is None or lock_text(old) != lock_text(new):
+    if broken or old is None or lock_text(old) != lock_text(new):
         save_lock(path, new)
     suites.forget_replaced()
     if not quiet:
         show_lock(path, old, new)
+        if upgrade and old is not None:
+            say(_moved(old, new))
+
+
+def _old(path: str, manifest: str | None, *, named: bool, check: bool) -> tuple[Lock | None, bool]:
+    """The lock that is there, or what a merge left of it, and whether it is broken, which is an error for `check`."""
+    try:
+        return load_lock(path) if named else load_found_lock(path, manifest), False
+    except BrokenLock as error:
+        if check:
+            raise
+        left = "with the pins of one side of the merge" if error.salvaged else "and no pin is kept"
+        say(f"warning: {error.message}; it is made anew, {left}")
+        return error.salvaged, True
+
+
+def _moved(old: Lock, new: Lock) -> str:
+    """What an upgrade came to."""
+    common = old.pins.keys() & new.pins.keys()
+    moved = sum(old.pins[name].version != new.pins[name].version for name in common)
+    of = ", ".join(f"{suite.suite} as of {moment(suite.date):%-d %b %Y}" for suite in new.suites)
+    if not moved:
+        return f"nothing newer: {of}"
+    return f"{moved} moved, {len(common) - moved} as before: {of}"
 
 
 @dataclass(frozen=True, slots=True)

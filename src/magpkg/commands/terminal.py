@@ -91,11 +91,17 @@ def speaker(*, quiet: bool) -> Callable[[str], None]:
 
 def show_lock(path: str, old: "Lock | None", new: "Lock") -> None:
     """Print what a lock has that the one before had not, and how large it is."""
+    from magpkg.debian.candidate import lower
     from magpkg.debian.lockfile import changes
 
     if old is not None:
         for line in changes(old.pins, new.pins):
             tell(line)
+        down = lower(old.pins, new.pins)
+        if down:
+            named = ", ".join(f"{name} {old.pins[name].version} -> {new.pins[name].version}" for name in down[:5])
+            more = f" and {len(down) - 5} more" if len(down) > 5 else ""
+            say(f"warning: to a lower version, which may lack fixes: {named}{more}")
     say(f"{path}: {len(new.pins)} packages for {len(new.names)} name{'s' if len(new.names) != 1 else ''}")
 
 

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +90,16 @@ def compare(version: str, relation: str, other: str) -> bool:
     from debian.debian_support import NativeVersion
 
     return _OPERATORS[relation](NativeVersion(version), NativeVersion(other))
+
+
+def lower(old: Mapping[str, Pin], new: Mapping[str, Pin]) -> list[str]:
+    """The names whose pins have a lower version in `new` than in `old`, sorted; a version that is none is not lower."""
+    found = []
+    for name in sorted(old.keys() & new.keys()):
+        with suppress(ValueError):
+            if old[name].version and new[name].version and compare(new[name].version, "<<", old[name].version):
+                found.append(name)
+    return found
 
 
 def read_candidate(fields: Mapping[str, str], architecture: str, where: str) -> Candidate:

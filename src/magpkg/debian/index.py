@@ -4,6 +4,7 @@ An index has some 60,000 paragraphs and 50 MB. One pass finds where each begins;
 comes up, which in a resolution is a few hundred of them.
 """
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -130,11 +131,16 @@ class PackagesIndex:
 
 
 class Universe:
-    """The packages of several indices for one architecture; those of an earlier index are preferred."""
+    """The packages of groups of indices for one architecture; those of an earlier group are preferred.
 
-    def __init__(self, indices: Sequence[PackagesIndex], architecture: str) -> None:
+    In a group are the indices of suites that belong together: of what several of them have the highest version counts.
+    """
+
+    def __init__(self, groups: Sequence[Sequence[PackagesIndex]], architecture: str) -> None:
         self.architecture = architecture
-        self._indices = indices
+        self._indices = [index for group in groups for index in group]
+        first = itertools.accumulate((len(group) for group in groups), initial=0)
+        self._groups = [range(start, start + len(group)) for start, group in zip(first, groups, strict=False)]
         self._candidates: dict[str, tuple[Candidate, ...]] = {}
         self._read: dict[tuple[int, int], Candidate] = {}
 
@@ -147,27 +153,28 @@ class Universe:
         return {name for index in self._indices for name in index.marked(line)}
 
     def candidates(self, name: str) -> Sequence[Candidate]:
-        """The packages of this name: by order of index, and within one the highest version first."""
+        """The packages of this name: by order of groups, and within one the highest version first."""
         if name not in self._candidates:
             found: list[Candidate] = []
-            for number, index in enumerate(self._indices):
-                group = self._group(number, name, index.offsets.get(name, ()))
-                found.extend(sorted(group, key=cmp_to_key(_higher_first)))
+            for group in self._groups:
+                members = self._members(name, [(number, self._indices[number].offsets) for number in group])
+                found.extend(sorted(members, key=cmp_to_key(_higher_first)))
             self._candidates[name] = tuple(found)
         return self._candidates[name]
 
     def providers(self, name: str) -> Sequence[Candidate]:
-        """The packages that provide `name`: by order of index, priority (required first), then by name."""
+        """The packages that provide `name`: by order of groups, priority (required first), then by name."""
         found: list[Candidate] = []
-        for number, index in enumerate(self._indices):
-            group = self._group(number, name, index.provided.get(name, ()))
-            found.extend(sorted(group, key=lambda candidate: (candidate.priority, candidate.name)))
+        for group in self._groups:
+            members = self._members(name, [(number, self._indices[number].provided) for number in group])
+            found.extend(sorted(members, key=lambda candidate: (candidate.priority, candidate.name)))
         return found
 
-    def _group(self, number: int, name: str, offsets: Sequence[int]) -> list[Candidate]:
-        if len(offsets) > _OF_A_NAME_MAX:
+    def _members(self, name: str, tables: Sequence[tuple[int, Mapping[str, Sequence[int]]]]) -> list[Candidate]:
+        found = [(number, offset) for number, offsets in tables for offset in offsets.get(name, ())]
+        if len(found) > _OF_A_NAME_MAX:
             raise MagpkgError(f"{shown(name)}: more than {_OF_A_NAME_MAX} packages have or provide this name")
-        return [self._candidate(number, offset) for offset in offsets]
+        return [self._candidate(number, offset) for number, offset in found]
 
     def _candidate(self, number: int, offset: int) -> Candidate:
         key = (number, offset)

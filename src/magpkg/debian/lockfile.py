@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from magpkg.debian.grammar import is_debian_name, read_architecture, read_package, read_suite, read_version
@@ -64,6 +65,16 @@ class Lock:
     """The packages that every venv with names from this lock has: see base."""
 
 
+class BrokenLock(MagpkgError):
+    """The error for a lock that cannot be read, and is of no later magpkg; `salvaged` is what a merge left of it."""
+
+    salvaged: "Lock | None" = None
+
+
+class _OtherVersion(MagpkgError):
+    pass
+
+
 def read_lock(text: str, where: str = "lock") -> Lock:
     """The lock that `text` holds; MagpkgError names the place in it, below `where`, for whatever is wrong."""
     try:
@@ -73,7 +84,7 @@ def read_lock(text: str, where: str = "lock") -> Lock:
     fields = read_object(value, where, _LOCK_FIELDS)
     if fields.get("version") != LOCK_VERSION or fields.get("version") is True:
         version = shown(fields.get("version"))
-        raise MagpkgError(f"{where}.version: this magpkg reads version {LOCK_VERSION}, got {version}")
+        raise _OtherVersion(f"{where}.version: this magpkg reads version {LOCK_VERSION}, got {version}")
     packages = required(fields, "packages", where)
     if not isinstance(packages, dict):
         raise MagpkgError(f"{where}.packages: must be an object")
@@ -107,7 +118,35 @@ def load_lock(path: str) -> Lock | None:
         return None
     except OSError as error:
         raise MagpkgError(f"{path}: cannot be read: {error.strerror}") from error
-    return read_lock(as_text(path, content), path)
+    text = as_text(path, content)
+    try:
+        return read_lock(text, path)
+    except _OtherVersion:
+        raise
+    except MagpkgError as error:
+        broken = BrokenLock(error.message, error.hint, error.detail)
+        broken.salvaged = _of_merge(text)
+        raise broken from error
+
+
+def _of_merge(text: str) -> Lock | None:
+    """The lock on this side of a merge that stopped at a conflict, else the one on the other side."""
+    for kept in ("<", "="):
+        with suppress(MagpkgError):
+            return read_lock(_side(text, kept))
+    return None
+
+
+def _side(text: str, kept: str) -> str:
+    """The text with one side of each conflict: the lines after a marker of seven `kept` characters, as git has it."""
+    lines = []
+    within = ""
+    for line in text.splitlines():
+        if line[:7] in ("<<<<<<<", "|||||||", "=======", ">>>>>>>"):
+            within = "" if line[0] == ">" else line[0]
+        elif within in ("", kept):
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def load_found_lock(path: str, manifest: str | None = None) -> Lock | None:
@@ -189,8 +228,9 @@ def changes(old: Mapping[str, Pin], new: Mapping[str, Pin]) -> Sequence[str]:
                 lines.append(f"{name}: {before.version} -> {after.version}")
             elif before.sha256 != after.sha256:
                 lines.append(f"{name}: {before.version}, another file of the same version")
-            else:
+            elif set(before.depends) != set(after.depends):
                 lines.append(f"{name}: {before.version}, other dependencies")
+            # Else it is the same file, at another place of the archive.
     return lines
 
 

@@ -86,9 +86,13 @@ def locked_dates(lock: Lock | None) -> dict[str, datetime]:
 
 
 def _market(suites: Suites, where: Scope, releases: Sequence[Release]) -> Market:
-    indices = [index for release in releases for index in _indices(suites, where, release)]
+    families = list(dict.fromkeys(release.family for release in releases))
+    groups = [
+        [index for release in releases if release.family == family for index in _indices(suites, where, release)]
+        for family in families
+    ]
     locked = (LockedSuite(item.suite, where.components, item.date, item.sha256) for item in releases)
-    return Market(tuple(locked), Universe(indices, where.architecture))
+    return Market(tuple(locked), Universe(groups, where.architecture))
 
 
 def shelves(

@@ -10,6 +10,7 @@ from magpkg.manifest.field import is_sha256, nearest
 
 # The smallest first. Debian has served indices as .xz since 2013, and small repositories often as .gz.
 _COMPRESSIONS = (".xz", ".gz", "")
+_NEWER = ("-security", "-updates", "-proposed-updates")
 _AHEAD = timedelta(days=1)  # clocks differ, and are now and then set to another zone's time
 
 
@@ -46,6 +47,15 @@ class Release:
     architectures: tuple[str, ...]
     by_hash: bool
     files: Mapping[str, tuple[str, int]]
+
+    @property
+    def family(self) -> str:
+        """The suite that this one brings newer packages for, such as bookworm for bookworm-security; else itself.
+
+        Backports are of another kind: they replace packages by ones of the next suite, which nobody gets unasked.
+        """
+        name = self.codename.partition("/")[0]
+        return next((name.removesuffix(kind) for kind in _NEWER if name.endswith(kind)), name)
 
     def packages_index(self, component: str, architecture: str) -> IndexFile:
         """The smallest form of a component's Packages index; MagpkgError names what the suite does not have."""

@@ -4,7 +4,7 @@ The rules, which docs/lock.md tells to users:
 
 - The names asked for are chosen first, in alphabetical order; then what they depend on, breadth first.
 - Of a name, the preferred candidate is the one of the old lock, if there is one and the suite still has it; else that
-  of the first suite that has the name, in its highest version.
+  of the first suite that has the name, and of those that belong together with it, in the highest version.
 - A dependency that something chosen meets is met. Else its alternatives are tried from left to right: a real package
   of that name first, then the packages that provide it, by priority and name. One that clashes with what is chosen
   already is passed over while there is another.

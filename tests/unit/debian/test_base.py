@@ -10,7 +10,7 @@ def paragraph(name: str, *fields: str) -> str:
 
 
 def base(*suites: list[str]) -> tuple[str, ...]:
-    return base_of(Universe([PackagesIndex("\n".join(suite).encode(), "test") for suite in suites], "amd64"))
+    return base_of(Universe([[PackagesIndex("\n".join(suite).encode(), "test")] for suite in suites], "amd64"))
 
 
 def test_essential_packages_are_the_base_first_last_and_between() -> None:

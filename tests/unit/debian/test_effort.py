@@ -18,7 +18,7 @@ def paragraph(name: str, version: str = "1", *more: str) -> str:
 
 
 def universe(text: str) -> Universe:
-    return Universe([PackagesIndex(text.encode(), "index")], "amd64")
+    return Universe([[PackagesIndex(text.encode(), "index")]], "amd64")
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """Lock files: the one text of a lock, and what no lock may say."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -38,8 +39,15 @@ def test_a_moved_pin_is_a_change_of_few_lines() -> None:
 
 
 def test_changes_are_told_old_to_new() -> None:
-    old = {"a": pin("a"), "b": pin("b", "1"), "c": pin("c"), "d": pin("d"), "e": pin("e")}
-    new = {"b": pin("b", "2"), "c": pin("c", sha256="1" * 64), "d": pin("d", "1", "b"), "e": pin("e"), "f": pin("f")}
+    old = {"a": pin("a"), "b": pin("b", "1"), "c": pin("c"), "d": pin("d"), "e": pin("e"), "g": pin("g")}
+    new = {
+        "g": replace(pin("g"), path="pool/updates/main/g/g.deb", size=7),
+        "b": pin("b", "2"),
+        "c": pin("c", sha256="1" * 64),
+        "d": pin("d", "1", "b"),
+        "e": pin("e"),
+        "f": pin("f"),
+    }
     assert changes(old, new) == [
         "a: removed, 1",
         "b: 1 -> 2",

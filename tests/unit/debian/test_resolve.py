@@ -21,7 +21,7 @@ def universe(*packages: str) -> Universe:
             f"SHA256: {name}{version}",
         ]
         paragraphs.append("\n".join([*known, f"Filename: pool/{name}.deb", *fields]) + "\n\n")
-    return Universe([PackagesIndex("".join(paragraphs).encode(), "index")], "amd64")
+    return Universe([[PackagesIndex("".join(paragraphs).encode(), "index")]], "amd64")
 
 
 def versions(*packages: str, names: tuple[str, ...] = ("a",), recommends: bool = False) -> dict[str, str]:
