@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.integration.test_doctor import below
 from tests.support import probes
 from tests.support.manifests import expression
 from tests.support.process import Magpkg
@@ -74,3 +75,38 @@ def test_no_way_out(magpkg: Magpkg, outside: Outside, fields: dict[str, object])
     assert len(found) == 2 * len(probes.PROBES)
     reached = {name: outcome for name, outcome in found.items() if outcome not in REFUSED}
     assert reached.items() <= (OWN if fields == NOTHING else {}).items()
+
+
+def test_root_without_a_user_namespace_has_no_way_out_either(magpkg: Magpkg, outside: Outside) -> None:
+    words = magpkg.words("venv", "-e", expression(PACKAGES, **NOTHING), "--", "python3", "-c", PROBES, outside.told())
+    way = [] if os.getuid() == 0 else ["unshare", "-rm"]
+    done = magpkg.call([*way, "sh", "-euc", below("users"), "sh", *words]).checked()
+    found = json.loads(done.stdout)
+    assert {found["mount, nested"], found["mknod, nested"]} == {"EPERM"}  # there is no user namespace to be had
+    reached = {name: outcome for name, outcome in found.items() if outcome not in REFUSED}
+    assert reached.items() <= OWN.items()
+
+
+def test_root_works_on_the_files_of_all_users(magpkg: Magpkg) -> None:
+    directory = pathlib.Path(magpkg.directory, "theirs")
+    directory.mkdir()
+    (directory / "file").write_text("")
+    if os.getuid() == 0:
+        os.chown(directory / "file", 1234, 55)
+        os.chown(directory, 1234, 55)
+        directory.chmod(0o700)
+    program = "echo x >>theirs/file; stat -c %u:%g theirs/file; chown 7:8 theirs/file; stat -c %u:%g theirs/file"
+    for _ in range(2):
+        done = magpkg.venv(expression(mounts=["${PWD}"]), "sh", "-c", program)
+        if os.getuid() != 0:
+            assert "not permitted" in done.stderr
+            return
+        assert done.checked().stdout == "1234:55\n7:8\n"
+        os.chown(directory / "file", 1234, 55)
+
+
+def test_a_user_without_rights_has_no_way_out(unprivileged: Magpkg) -> None:
+    told = json.dumps({"secret": "/etc/shadow", "pid": os.getpid(), "key": "k", "device": 1, "handle": (1, "00" * 8)})
+    manifest = expression(PACKAGES, **DEFAULTS)
+    found = json.loads(unprivileged.venv(manifest, "python3", "-c", PROBES, told).checked().stdout)
+    assert {name: outcome for name, outcome in found.items() if outcome not in REFUSED} == {}

@@ -69,6 +69,10 @@ def supervise(waiting: Waiting, name: str, held: int, *, tied: bool = False) -> 
         if posix.WIFSIGNALED(code):
             return -posix.WTERMSIG(code)  # before there was a command
         raise CommandNotStarted("bwrap could not make this sandbox; it says why above", _HINT)
+    if not waiting.give_ids(child):
+        posix.kill(child, signal.SIGKILL)
+        posix.waitpid(waiting.pid, 0)
+        raise CommandNotStarted("the kernel does not map the ids of root's sandbox any more", _HINT)
     if not become_subreaper():
         posix.kill(child, signal.SIGKILL)
         raise MagpkgError("cannot supervise the sandbox: prctl refuses PR_SET_CHILD_SUBREAPER")
@@ -282,15 +286,15 @@ def _open_gate(waiting: Waiting) -> None:
 def _monitor_ended(waiting: Waiting, child: int) -> bool:
     """End bwrap's monitor as soon as the sandbox needs it no more; False where that cannot be seen.
 
-    It has reported the child, lets it run, and then closes what it has no use for, such as the command's gate. A bwrap
-    that is a script of the user's may not be the monitor.
+    It has reported the child, lets it run, and then closes what it has no use for, such as the end of the pipe that the
+    command inherits. A bwrap that is a script of the user's may not be the monitor.
     """
     if _read(f"/proc/{child}/stat").rpartition(b") ")[2].split()[1:2] != [b"%d" % waiting.pid]:
         return False
-    gate = f"/proc/{waiting.pid}/fd/{waiting.gate_number}"
+    life = f"/proc/{waiting.pid}/fd/{waiting.life_number}"
     while True:
         try:
-            posix.lstat(gate)
+            posix.lstat(life)
         except FileNotFoundError:
             break
         except OSError:

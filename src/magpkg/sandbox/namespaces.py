@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from magpkg.sandbox.kernel import Kernel
-from magpkg.sandbox.privileges import DROPPED, WITHOUT_NAMESPACE, root_options
+from magpkg.sandbox.privileges import DROPPED, WITHOUT_NAMESPACE, root_options, trial_options
 from magpkg.sandbox.seccomp import venv_filter
 from magpkg.sandbox.trial import run, tried
 from magpkg.store.finding import Finding, require
@@ -32,7 +32,7 @@ def namespaces(bwrap: str, kernel: Kernel | None = None) -> Iterator[Finding]:
     """What this bwrap can do on this host: its version, a sandbox as a venv's, a new /proc, a sandbox as a build's."""
     kernel = kernel or Kernel()
     yield _version(bwrap)
-    options = root_options(bwrap)
+    options = trial_options(root_options(bwrap))
     said = tried(bwrap, (*options, *_PLAIN))
     yield _sandbox(bwrap, said, kernel)
     if said is not None:

@@ -6,8 +6,10 @@ makes none, all that is left is to drop the capabilities by which root reaches a
 """
 
 import os
+from collections.abc import Sequence
 
-from magpkg.sandbox.trial import tried
+from magpkg.launch.bwrap import REPORTS, given_ids
+from magpkg.sandbox.trial import can_be_given_ids, tried
 
 DROPPED = ("--cap-drop", "CAP_SYS_ADMIN")
 """What nothing in a sandbox has, though it be in a user namespace: with it the root could be made writable."""
@@ -38,7 +40,26 @@ def proc_covers() -> tuple[str, ...]:
 
 
 def root_options(bwrap: str) -> tuple[str, ...]:
-    """bwrap's options for a sandbox of whoever runs this, beside `DROPPED`; of root's it is tried what is possible."""
+    """bwrap's options for a sandbox of whoever runs this, beside `DROPPED`; of root's it is tried what is possible.
+
+    Root has every id that it has outside, each as itself: so files are whose they are, and root can work on them. Where
+    that is refused, as it is without CAP_SETUID, root has its own id alone, and files of others are nobody's.
+    """
     if os.geteuid() != 0:
         return ()
+    users, groups = _own_ids("uid_map"), _own_ids("gid_map")
+    if can_be_given_ids(bwrap, (*_WITH_NAMESPACE, *_PLAIN), users, groups):
+        return (*_WITH_NAMESPACE, "--info-fd", REPORTS, "--userns-block-fd", given_ids(users, groups))
     return _WITH_NAMESPACE if tried(bwrap, (*_WITH_NAMESPACE, *_PLAIN)) is None else WITHOUT_NAMESPACE
+
+
+def trial_options(options: Sequence[str]) -> tuple[str, ...]:
+    """What of such options is for a trial, which gives bwrap no descriptors."""
+    return _WITH_NAMESPACE if tuple(options[:1]) == _WITH_NAMESPACE else tuple(options)
+
+
+def _own_ids(name: str) -> str:
+    """The ids that this process's user namespace has, each mapped to itself, as a map of user_namespaces(7)."""
+    with open(f"/proc/self/{name}", encoding="ascii") as file:
+        extents = [line.split() for line in file]
+    return "".join(f"{first} {first} {count}\n" for first, _, count in extents)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from magpkg.errors import MagpkgError
-from magpkg.launch.bwrap import HANDED
+from magpkg.launch.bwrap import MARK
 from magpkg.launch.environment import bwrap_arguments
 from magpkg.launch.hostfiles import DIRECTORY, SYMLINK, UNKNOWN
 from magpkg.manifest.mount import Mount
@@ -47,7 +47,7 @@ class Sandbox:
         A value that could be a secret is left out: a reference to the shell's variable of that name stands for it. So
         is what goes by a descriptor, the filter of system calls: no shell that everybody has could hand it over.
         """
-        handed = {at for at, word in enumerate(self.options) if word.startswith(HANDED)}
+        handed = {at for at, word in enumerate(self.options) if word.startswith(MARK)}
         options = [word for at, word in enumerate(self.options) if not handed & {at, at + 1}]
         words = [bwrap, *options, "--clearenv"]
         quoted = [shlex.quote(word) for word in words]

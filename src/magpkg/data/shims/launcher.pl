@@ -11,7 +11,7 @@
 
 delete @ENV{'PERL_BADLANG', 'PERL_SKIP_LOCALE_INIT'};    # the launcher's, which set them for this process alone
 
-our ($plan, $held, $monitor, $reports, $previous, $gate, $gate_number, $life);
+our ($plan, $held, $monitor, $reports, $previous, $gate, $life, $life_number, $ids);
 our $ALL = "\xff" x 8;    # every signal
 our ($STATX, $PRCTL, $SIGPROCMASK, $SIGTIMEDWAIT, $EXIT_GROUP, $KEYCTL, $WAITID, $SIGACTION) = map { 0 + $_ } split /,/,
     shift @ARGV;          # a text would be passed by its address
@@ -104,29 +104,31 @@ sub start {
     pipe $reports, my $told or long_way();
     pipe my $gated, $gate or long_way();
     pipe $life, my $alive or long_way();
-    $gate_number = fileno $gated;
     my @given = ($hidden, $told, $gated);
     for (@{$plan->{options}}) {
+        if ($_ eq "\x01reports") { open my $again, '>&', $told or long_way(); push @given, $again; $_ = fileno $again }
+        if (s/\A\x01ids://) { $ids = $_; $_ = fileno $gated }
         s/\A\x01handed:// or next;
         pipe my $reader, my $writer or long_way();
         syswrite $writer, pack 'H*', $_;
         push @given, $reader;
         $_ = fileno $reader;
     }
+    my ($chosen) = grep { !-e "/proc/self/fd/$_" } 200 .. 207;
+    my $number = defined $chosen ? fcntl $alive, 0, $chosen : undef;    # F_DUPFD: out of the way of scripts
+    open my $kept, '>&=', $number if defined $number;
+    $life_number = fileno($kept // $alive);
     $previous = "\0" x 8;
     syscall $SIGPROCMASK, 0, $ALL, $previous, 8;    # SIG_BLOCK
     $monitor = fork // long_way();
     return $sink if $monitor;
-    my ($chosen) = grep { !-e "/proc/self/fd/$_" } 200 .. 207;
-    my $number = defined $chosen ? fcntl $alive, 0, $chosen : undef;    # F_DUPFD: out of the way of scripts
-    open my $kept, '>&=', $number if defined $number;
     fcntl $_, 2, 0 for @given, $kept // $alive;                         # F_SETFD: inherited
     keep_from_command(map { fileno $_ } @given, $kept // $alive);
     syscall $KEYCTL, 1, 0;                                              # KEYCTL_JOIN_SESSION_KEYRING
     $SIG{PIPE} = $SIG{XFSZ} = 'DEFAULT';
     syscall $SIGPROCMASK, 2, $previous, 0, 8;                           # SIG_SETMASK
     %ENV = ();
-    exec {$found} 'bwrap', '--args', fileno $hidden, '--json-status-fd', fileno $told, '--block-fd', $gate_number, '--',
+    exec {$found} 'bwrap', '--args', fileno $hidden, '--json-status-fd', fileno $told, '--block-fd', fileno $gated, '--',
         @command;
     syscall $EXIT_GROUP, 1;
 }

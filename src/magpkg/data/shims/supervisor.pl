@@ -1,6 +1,6 @@
 # The third part of the short way of a shim, see launcher.pl: supervise.py and sentinel.py. Compiled while bwrap works.
 
-our ($monitor, $reports, $gate, $gate_number, $life, $held, $ALL, $PRCTL, $SIGTIMEDWAIT, $SIGPROCMASK, $EXIT_GROUP);
+our ($monitor, $reports, $gate, $life, $life_number, $ids, $held, $ALL, $PRCTL, $SIGTIMEDWAIT, $SIGPROCMASK, $EXIT_GROUP);
 our ($WAITID, $SIGACTION);
 my ($SIGCHLD, $SIGCONT, $SIGSTOP, $SIGTSTP, $SI_KERNEL) = (17, 18, 19, 20, 128);
 my $none = pack 'q2', 0, 0;
@@ -15,6 +15,7 @@ sub supervise {
         waitpid $monitor, 0;
         $? & 127 ? return -($? & 127) : (undef $monitor, long_way());    # magpkg finds out why
     }
+    give_ids() if defined $ids;
     $namespace = $said =~ /"pid-namespace"/;
     syscall $PRCTL, 36, 1, 0, 0, 0;                                      # PR_SET_CHILD_SUBREAPER
     $sentinel = sentinel();
@@ -25,6 +26,20 @@ sub supervise {
     ending($sentinel) if defined $sentinel && !has_writers();
     defined $status or (undef $monitor, long_way());
     return $status;
+}
+
+# bwrap.py: the ids of root's sandbox.
+sub give_ids {
+    my @maps = split /\|/, $ids;
+    for ('uid_map', 'gid_map') {
+        my $map;
+        next if sysopen($map, "/proc/$command/$_", 1) && syswrite $map, shift @maps;
+        kill KILL => $command;
+        waitpid $monitor, 0;
+        undef $monitor;
+        long_way();
+    }
+    syswrite $gate, "x";
 }
 
 sub waited {
@@ -57,7 +72,7 @@ sub never_started { return (split ' ', content("/proc/$_[0]/stat") =~ s/.*\) //s
 
 sub monitor_ended {
     (split ' ', content("/proc/$command/stat") =~ s/.*\) //sr)[1] == $monitor or return 0;
-    while (lstat "/proc/$monitor/fd/$gate_number") { }
+    while (lstat "/proc/$monitor/fd/$life_number") { }
     return 0 if $! != 2;
     ending($monitor);
     return 1;
