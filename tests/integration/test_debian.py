@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from magpkg.debian.lockset import FIXUP_ENDING, lockset
-from magpkg.manifest.package import runtime_closure
+from magpkg.debian.lockset import lockset
+from magpkg.manifest.package import FIXUP_ENDING, runtime_closure
 from tests.support.process import Magpkg
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/debian.md"

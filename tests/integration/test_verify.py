@@ -68,10 +68,10 @@ class Place:
         return {item["kind"]: [f"{d['path']}: {d['what']}" for d in item["differences"]] for item in damaged}
 
     def sound(self) -> bool:
-        """Whether nothing is damaged and the three packages with their venv are there."""
+        """Whether nothing is damaged and the four packages, the configuration among them, with their venv are there."""
         report = verify(self.store, everything(self.store))
         assert report.findings == ()
-        return report.checked == {"fetched": 2, "package": 3, "venv": 1}
+        return report.checked == {"fetched": 2, "package": 4, "venv": 1}
 
 
 @pytest.fixture(scope="module")
@@ -152,8 +152,8 @@ DAMAGES: dict[str, tuple[Callable[[Place], object], dict[str, list[str]]]] = {
         {"venv": ["rootfs/opt/dir: has mode 0755, not 0750"]},
     ),
     "mount point": (
-        lambda place: (place.venv / "rootfs/etc/hosts").write_text("x"),
-        {"venv": ["rootfs/etc/hosts: has 1 bytes, not 0"]},
+        lambda place: (place.venv / "rootfs/etc/machine-id").write_text("x"),
+        {"venv": ["rootfs/etc/machine-id: has 1 bytes, not 0"]},
     ),
     "tree": (
         lambda place: replaced(place.mine),
@@ -221,7 +221,7 @@ def test_a_sound_store_is_told_so_and_nothing_is_used(place: Place) -> None:
     os.utime(f"{place.venv}.lock", (1, 1))
     os.utime(f"{place.mine}.lock", (1, 1))
     assert place.magpkg.run("verify").checked().stdout == (
-        "checked 3 package trees, 1 venvs, 2 downloads: nothing damaged\n"
+        "checked 4 package trees, 1 venvs, 2 downloads: nothing damaged\n"
     )
     assert place.magpkg.run("verify", "-q").checked().stdout == ""
     place.magpkg.run("verify", "-f", "magpkg.jsonnet", "--repair").checked()
@@ -239,7 +239,7 @@ def test_without_a_manifest_the_next_launch_makes_it_again(place: Place) -> None
     assert "srv/file: has another content" in done
     assert done.count("what needs it next makes it again") == 2
     assert [name for name in os.listdir(place.store.venv_directory) if len(name) == 64] == []
-    assert place.magpkg.run("verify").checked().stdout.startswith("checked 2 package trees, 0 venvs")
+    assert place.magpkg.run("verify").checked().stdout.startswith("checked 3 package trees, 0 venvs")
     told = json.loads(place.magpkg.run("du", "--json").checked().stdout)
     assert [kind["count"] for kind in told["kinds"] if kind["kind"] == "damaged"] == [1]
     assert place.magpkg.run("venv", "-q", "--", *SH, "cat /srv/file").checked().stdout == "content"
@@ -314,7 +314,7 @@ def test_json_names_what_was_done(place: Place) -> None:
     assert list(item) == ["kind", "name", "running", "movedTo", "madeAgain", "differences"]
     assert (item["kind"], item["name"], item["running"], item["madeAgain"]) == ("package", place.mine.name, False, True)
     assert os.path.isdir(item["movedTo"])
-    assert told["checked"] == {"fetched": 2, "package": 3, "venv": 1}
+    assert told["checked"] == {"fetched": 2, "package": 4, "venv": 1}
 
 
 def test_a_manifest_is_asked_about_alone(place: Place) -> None:

@@ -72,6 +72,6 @@ def test_the_model_is_what_is_made(trees: list[list[_Node]], extra: list[_Node])
             assemble(str(root), members, entries)
         except MagpkgError:
             with pytest.raises(MagpkgError):
-                merged(listings, entries)
+                merged([("package", listing) for listing in listings], entries)
             return
-        assert merged(listings, entries) == take(str(root))
+        assert merged([("package", listing) for listing in listings], entries) == take(str(root))

@@ -89,7 +89,7 @@ def _chunks(style: str, manifest: "Manifest", store: "Store", venv: str, tag: st
     texts = (("etc/passwd", ROOT.passwd()), ("etc/group", ROOT.group()))
     layers = make_layers(members, manifest.fs_entries, texts)
     if style == "tar":
-        return tarball(join_layers(layers).entries)
+        return tarball(join_layers(layers, whole=True).entries)
     check_names(layers)
     variables = bare_environment(manifest)
     shell = bare_shell(f"{venv}/rootfs", variables["PATH"])

@@ -1,12 +1,14 @@
 """`magpkg show`: what a manifest comes to."""
 
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from magpkg.commands import options
 from magpkg.commands.terminal import size, tell, tell_json
+from magpkg.inspection.configuration import outcome
 from magpkg.inspection.outline import outline
 from magpkg.inspection.shown import Showing, showing
 from magpkg.launch.hostfiles import HostFiles
@@ -37,6 +39,7 @@ def show(given: "Inputs", values: bool, as_json: bool) -> None:
     held = inventory.usage([store.venv(name)]).total if made else None
     drawn = outline(manifest.packages)
     shown = _showing(manifest, evaluated, store, f"{store.venv(name)}/rootfs")
+    configured = outcome(closure, store)
     facts = {
         "manifest": evaluated.origin,
         "hash": name,
@@ -45,6 +48,7 @@ def show(given: "Inputs", values: bool, as_json: bool) -> None:
         "bytes": held,
         "packages": [{"name": drawn.nodes[key].name, "version": drawn.nodes[key].version} for key in drawn.roots],
         "closure": len(drawn.nodes),
+        "configure": None if configured is None else asdict(configured),
         "fsEntries": [entry.path for entry in manifest.fs_entries],
         "mountDefaults": manifest.mount_defaults,
         "hostDefaults": manifest.takes_host_defaults,
@@ -64,6 +68,8 @@ def show(given: "Inputs", values: bool, as_json: bool) -> None:
     tell(f"packages   {len(drawn.roots)}, {len(drawn.nodes)} with all that they need")
     for key in drawn.roots:
         tell(f"  {drawn.nodes[key]}")
+    if configured is not None:
+        tell(f"configure  {configured}")
     _print_entry(manifest, shown, values=values)
 
 

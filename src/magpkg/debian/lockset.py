@@ -16,13 +16,10 @@ from magpkg.debian.candidate import compare
 from magpkg.debian.lockfile import LOCK_NAME, Lock, Pin, not_locked, read_lock
 from magpkg.errors import MagpkgError
 from magpkg.fetch.mirror import SCHEME
-from magpkg.manifest.package import UNTAR, Package, Source, make_package
+from magpkg.manifest.package import FIXUP_ENDING, UNDEB, UNTAR, Package, Source, make_package
 from magpkg.manifest.sources import Sources
 
 FIXUP_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(package_file)), "data", "magpkg", "fixups")
-
-FIXUP_ENDING = "-fixup"
-"""How the names of packages end that complete others."""
 
 _SCRIPT_START = "#!/bin/busybox sh\nset -e\n"
 
@@ -75,7 +72,7 @@ def lockset(text: str, where: str = "lock") -> LockSet:
         if not run_deps and members != [FIXUP_TOOLS]:
             run_deps = fixups.foundation()
         sources = [_source(pins[name]) for name in members]
-        package = make_package(_circle_name(members), UNTAR, sources, run_deps)
+        package = make_package(_circle_name(members), UNDEB, sources, run_deps)
         for name in members:
             made[name] = package
         for name in members:
@@ -152,7 +149,7 @@ class _Fixups:
         if FIXUP_TOOLS not in self._pins:
             raise MagpkgError(f"the lock set has no {FIXUP_TOOLS}, which its fix-ups need", "make the lock anew")
         script = script.replace("#!/bin/busybox", f"#!{self._busybox()}")
-        tools = make_package(FIXUP_TOOLS, UNTAR, [_source(self._pins[FIXUP_TOOLS])])
+        tools = make_package(FIXUP_TOOLS, UNDEB, [_source(self._pins[FIXUP_TOOLS])])
         return make_package(f"{name}{FIXUP_ENDING}", script, sources, (), (tools,))
 
     def _busybox(self) -> str:

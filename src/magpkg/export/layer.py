@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from magpkg.errors import MagpkgError
 from magpkg.making.places import Places, joined
-from magpkg.making.rootfs import Member, merge
+from magpkg.making.rootfs import REMOVED, Member, merge
 from magpkg.manifest.fsentry import FsEntry
 from magpkg.store.listing import DIRECTORY, FILE, SYMLINK
 
@@ -42,6 +42,8 @@ class Entry:
     content: bytes = b""
     target: str = ""
     twin: tuple[int, int] | None = None
+    removes: str = ""
+    """The path of what this stands for the removal of, in the layers below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,14 @@ def make_layers(
     return [layer for layer in made if layer.entries]
 
 
-def join_layers(layers: Sequence[Layer]) -> Layer:
-    """The layers as one, in which the later ones win."""
-    entries = {entry.path: entry for layer in layers for entry in layer.entries}
+def join_layers(layers: Sequence[Layer], *, whole: bool = False) -> Layer:
+    """The layers as one, in which the later ones win; `whole` if none is below, of which something could be removed."""
+    entries: dict[str, Entry] = {}
+    for layer in layers:
+        for removed in [entry.removes for entry in layer.entries if entry.removes]:
+            for path in [path for path in entries if path == removed or path.startswith(f"{removed}/")]:
+                del entries[path]
+        entries.update({entry.path: entry for entry in layer.entries if not (entry.removes and whole)})
     return Layer(tuple(name for layer in layers for name in layer.names), _sorted(entries))
 
 
@@ -131,6 +138,17 @@ class _Replay(Places[Entry]):
             layer[above] = self.nodes[above]
             above = posixpath.dirname(above)
         layer[place] = node
+
+    def remove(self, path: str) -> None:
+        """See tree.Tree; the entry says it as image-spec of OCI, "Whiteouts", has it."""
+        place = self.place(path)
+        if place not in self.nodes:
+            return
+        super().remove(path)
+        above, _, name = place.rpartition("/")
+        marker = joined(above, f"{REMOVED}{name}")
+        self.put(marker, Entry(FILE, marker, 0o644, removes=place))
+        del self.nodes[marker]
 
     def write_file(self, path: str, mode: int, content: Iterable[bytes]) -> None:
         """See tree.Tree."""

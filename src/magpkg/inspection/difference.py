@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from magpkg.debian.lockset import FIXUP_ENDING
 from magpkg.inspection.outline import outline
 from magpkg.manifest.digest import digest
 from magpkg.manifest.manifest import Manifest, venv_hash
+from magpkg.manifest.package import FIXUP_ENDING
 
 _ENTRY_TAG = "magpkg fsEntry 1"
 _HASH_LENGTH = 64

@@ -9,9 +9,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from magpkg.debian.lockset import FIXUP_ENDING
 from magpkg.fetch.mirror import SCHEME
-from magpkg.manifest.package import Package, Source, runtime_closure
+from magpkg.manifest.package import FIXUP_ENDING, Package, Source, runtime_closure
 
 # Of a url nothing else is a version: it may be a stranger's, and stands in pictures and on terminals.
 _DEBIAN_FILE = re.compile(r"[^/_]+_(?P<version>[A-Za-z0-9.+~:-]+)_(?P<architecture>[a-z0-9-]+)\.deb\Z")

@@ -187,7 +187,7 @@ class _Check:
         for other in sorted(set(os.listdir(path)) - _VENV_FILES):
             yield Difference(other, "does not belong here")
         members, entries = self._record(name)
-        expected = merged([self._listing(member) for member in members], entries)
+        expected = merged([(member, self._listing(member)) for member in members], entries)
         found = listing.take(_directory(f"{path}/rootfs"), content=self._content)
         for difference in listing.compare(expected, found):
             yield replace(difference, path=f"rootfs/{difference.path}")

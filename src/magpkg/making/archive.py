@@ -1,6 +1,6 @@
 """Archives: a .tar, compressed or not, or a .deb becomes a stream of entries."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from os import fstat
 from typing import BinaryIO
@@ -41,11 +41,21 @@ def read_entries(path: str, label: str, meter: Meter | None = None) -> Iterator[
     `label` names the archive in errors. Raises MagpkgError for what is no archive, is damaged, or has members that
     no tree can hold: absolute names, names with `..`, devices, fifos. What it holds is counted by `meter`.
     """
-    meter = meter or Meter()
+    yield from _read(path, label, meter or Meter(), _payload)
+
+
+def read_control(path: str, label: str, meter: Meter | None = None) -> Iterator[Entry]:
+    """The members of the control.tar of the .deb at `path`, in order: what is known of the package, and its scripts."""
+    yield from _read(path, label, meter or Meter(), _control)
+
+
+def _read(
+    path: str, label: str, meter: Meter, payload_of: Callable[[BinaryIO, str], tuple[BinaryIO, str]]
+) -> Iterator[Entry]:
     try:
         with open(path, "rb") as file:
             meter.count_input(fstat(file.fileno()).st_size)
-            payload, ending = _payload(file, label)
+            payload, ending = payload_of(file, label)
             stream = Stream(decompressed(payload, ending), meter, label)
             reader = tar.TarReader(stream)
             for member in reader.members():
@@ -67,6 +77,12 @@ def _payload(file: BinaryIO, label: str) -> tuple[BinaryIO, str]:
         return deb.data_member(file, label)
     file.seek(0)
     return file, ending_of(file)
+
+
+def _control(file: BinaryIO, label: str) -> tuple[BinaryIO, str]:
+    if file.read(len(deb.MAGIC)) != deb.MAGIC:
+        raise MagpkgError(f"{label}: is no ar archive, so no Debian package")
+    return deb.control_member(file, label)
 
 
 def _entry(member: tar.Member, reader: tar.TarReader, label: str) -> Entry | None:

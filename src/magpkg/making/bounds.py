@@ -7,10 +7,12 @@ from magpkg.errors import MagpkgError
 
 BYTES_VARIABLE = "MAGPKG_MAX_UNPACKED_BYTES"
 ENTRIES_VARIABLE = "MAGPKG_MAX_UNPACKED_ENTRIES"
+SECONDS_VARIABLE = "MAGPKG_MAX_SCRIPT_SECONDS"
 
 # Several times what the largest packages come to; a bomb of a few megabytes holds thousands of times as much.
 _BYTES = 64 << 30
 _ENTRIES = 1_000_000
+_SECONDS = 900  # the slowest known, of TeX's formats, take a tenth of it
 # What a small archive may hold is less: many times what any package of Debian does for its size, and done in seconds.
 _BYTES_AT_LEAST = 64 << 20
 _BYTES_PER_BYTE = 1000
@@ -22,13 +24,14 @@ _STEPS_PER_ENTRY = 50
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The most bytes and the most entries that one package may unpack to.
+    """The most bytes and entries that one package may unpack to, and seconds that its maintainer scripts may take.
 
     A number that is not the usual one holds for archives of any size.
     """
 
     bytes: int = _BYTES
     entries: int = _ENTRIES
+    seconds: int = _SECONDS
 
 
 @dataclass(slots=True)
@@ -81,6 +84,7 @@ def read_bounds(environment: Mapping[str, str]) -> Bounds:
     return Bounds(
         _number(environment, BYTES_VARIABLE, _BYTES),
         _number(environment, ENTRIES_VARIABLE, _ENTRIES),
+        _number(environment, SECONDS_VARIABLE, _SECONDS),
     )
 
 

@@ -9,10 +9,13 @@ from magpkg.launch.environment import DEFAULT_PATH
 from magpkg.launch.hostfiles import HostFiles
 from magpkg.making import archive, script
 from magpkg.making.bounds import Bounds, Meter
+from magpkg.making.configure import Workshop, configure
+from magpkg.making.dpkg import keep_record
 from magpkg.making.room import Room
 from magpkg.making.rootfs import Member, assemble
+from magpkg.manifest.configuration import is_configuration, parameters
 from magpkg.manifest.mount import Mount
-from magpkg.manifest.package import UNTAR, Package, runtime_closure
+from magpkg.manifest.package import UNDEB, UNTAR, Package, runtime_closure
 from magpkg.sandbox import sandbox
 from magpkg.sandbox.placing import place_mounts
 from magpkg.sandbox.privileges import WITHOUT_NAMESPACE, proc_covers
@@ -48,8 +51,10 @@ class Builder:
                 out = f"{work}/out"
                 os.mkdir(out, 0o755)
                 written: Mapping[int, tuple[int, int, str]] = {}
-                if package.build == UNTAR:
+                if package.build in (UNTAR, UNDEB):
                     written = self._unpack(package, out)
+                elif is_configuration(package):
+                    self._configure(package, work, out)
                 else:
                     self._run_script(package, work, out)
                 listing.write(f"{work}/digest", listing.take(out, written))
@@ -62,8 +67,17 @@ class Builder:
         meter = Meter(self.bounds)
         with Tree(out, label) as tree:
             for source in package.fetch:
-                unpack(tree, self.store.fetched(source.sha256), f"{label}: {source.filename}", meter)
+                path, named = self.store.fetched(source.sha256), f"{label}: {source.filename}"
+                listed = unpack(tree, path, named, meter)
+                if package.build == UNDEB:
+                    keep_record(tree, path, named, Meter(self.bounds), listed)
             return tree.written
+
+    def _configure(self, package: Package, work: str, out: str) -> None:
+        members = [Member(member, self.store.package(member.tree_name)) for member in runtime_closure(package.run_deps)]
+        log = self.store.package(package.tree_name) + ".log"
+        configure(parameters(package), members, Workshop(work, out, log, self.bwrap, self.bounds))
+        tidy(out, f"package {package.name}", SOURCE_DATE_EPOCH)
 
     def _run_script(self, package: Package, work: str, out: str) -> None:
         root = f"{work}/root"
@@ -127,12 +141,13 @@ class Builder:
         ]
 
 
-def unpack(tree: Tree, path: str, label: str, meter: Meter | None = None) -> None:
+def unpack(tree: Tree, path: str, label: str, meter: Meter | None = None) -> list[str]:
     """Write the members of the archive at `path` into `tree`; `label` names the archive in errors.
 
-    What `meter` counts includes the directories that no member is for.
+    What `meter` counts includes the directories that no member is for. Returns the members' paths, in order.
     """
     meter = meter or Meter()
+    listed = []
 
     def count(made: bool) -> None:
         meter.count_entry(label) if made else meter.count_steps(1, label)
@@ -147,6 +162,8 @@ def unpack(tree: Tree, path: str, label: str, meter: Meter | None = None) -> Non
             tree.make_symlink(entry.path, entry.target)
         else:
             tree.make_link(entry.path, entry.target)
+        listed.append(entry.path)
+    return listed
 
 
 def _shell(view: View) -> str:

@@ -17,6 +17,12 @@ _CONTROL = re.compile(r"control\.tar(\.gz|\.xz|\.zst)?\Z")
 _DATA = re.compile(r"data\.tar(\.gz|\.xz|\.zst|\.bz2)?\Z")
 
 
+def control_member(file: BinaryIO, label: str) -> tuple[BinaryIO, str]:
+    """The member of the package in `file` that has what is known of it and its scripts; else as `data_member`."""
+    ending, member = _begin(file, label).find("control.tar", _CONTROL)
+    return member, ending
+
+
 def data_member(file: BinaryIO, label: str) -> tuple[BinaryIO, str]:
     """The member of the package in `file` that has its files, and how its name ends, such as ".xz" or nothing.
 
@@ -24,13 +30,18 @@ def data_member(file: BinaryIO, label: str) -> tuple[BinaryIO, str]:
     2, `control.tar`, `data.tar`, in this order; others may stand between them if their names begin with `_`. What
     follows them is nobody's. Read here and not by a library, since the one for Debian's archives takes sizes on trust.
     """
+    reader = _begin(file, label)
+    reader.find("control.tar", _CONTROL)
+    ending, member = reader.find("data.tar", _DATA)
+    return member, ending
+
+
+def _begin(file: BinaryIO, label: str) -> "_Members":
     reader = _Members(file, label)
     name, member = reader.next("debian-binary")
     if name != "debian-binary" or not _FORMAT.match(member.read(_FORMAT_BYTES)):
         raise MagpkgError(f"{label}: is no Debian package of format 2: its first member must be debian-binary, 2.0")
-    reader.find("control.tar", _CONTROL)
-    ending, member = reader.find("data.tar", _DATA)
-    return member, ending
+    return reader
 
 
 class _Members:

@@ -69,6 +69,13 @@ class Places(ABC, Generic[_Node]):
         self.put(place, node)
         return there is not None
 
+    def remove(self, path: str) -> None:
+        """See tree.Tree."""
+        place = self.place(path)
+        for there in [there for there in self.nodes if there == place or there.startswith(f"{place}/")]:
+            del self.nodes[there]
+        self._stale = True
+
     def place(self, path: str) -> str:
         """Where what is written at `path` ends up."""
         above, _, name = path.rpartition("/")

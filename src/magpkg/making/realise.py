@@ -12,7 +12,7 @@ from graphlib import TopologicalSorter
 from magpkg.errors import MagpkgError
 from magpkg.fetch.fetch import Fetcher, Wanted
 from magpkg.making.build import Builder
-from magpkg.manifest.package import UNTAR, Package, runtime_closure
+from magpkg.manifest.package import UNDEB, UNTAR, Package, runtime_closure
 from magpkg.sandbox.namespaces import check
 from magpkg.store.finding import require
 from magpkg.store.storage import semaphores
@@ -38,7 +38,7 @@ def missing_packages(closure: Iterable[Package], store: Store) -> dict[Package, 
         if seen[package.hash]:
             store.stamp(store.package(package.tree_name))
             continue
-        root = () if package.build == UNTAR else runtime_closure(package.build_deps + package.run_deps)
+        root = () if package.build in (UNTAR, UNDEB) else runtime_closure(package.build_deps + package.run_deps)
         missing[package] = root
         pending.extend(root)
     by_hash = {package.hash: package for package in missing}
@@ -62,7 +62,7 @@ def realise(
     missing = missing_packages(closure, builder.store)
     if not missing:
         return
-    if any(package.build != UNTAR for package in missing):
+    if any(package.build not in (UNTAR, UNDEB) for package in missing):
         check(builder.bwrap, filtered=True, builds=True)
     require([semaphores()])
     fetcher.fetch_all(_sources(missing), report)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Protocol
 
-from magpkg.debian.lockset import FIXUP_ENDING
+from magpkg.manifest.configuration import NAME as CONFIGURED
 from magpkg.manifest.fsentry import FsEntry
-from magpkg.manifest.package import Package, runtime_closure
+from magpkg.manifest.package import FIXUP_ENDING, Package, runtime_closure
 from magpkg.store.tree import Tree
 
 # Where people and `sandbox` mount things. Present in every rootfs, so that the usual mounts need no opening up of
@@ -34,6 +34,18 @@ SKELETON_FILES = {
     "etc/resolv.conf": b"",
 }
 """What a rootfs has to say where no package does. The empty ones are but mount points."""
+
+
+REMOVED = ".wh."
+"""How the name of an empty file begins by which the tree of a configuration says that another is no longer there.
+
+As in the layers of images, image-spec of OCI, "Whiteouts".
+"""
+
+
+def removals(names: Iterable[str]) -> list[str]:
+    """Those of the names of files in a configuration's tree that stand for what is removed."""
+    return [name for name in names if name.startswith(REMOVED) and len(name) > len(REMOVED)]
 
 
 class Writer(Protocol):
@@ -63,6 +75,9 @@ class Member:
 class Target(Writer, Protocol):
     """What trees are merged into: a tree, or what only notes where things would be."""
 
+    def remove(self, path: str, /) -> None:
+        """See tree.Tree."""
+
     def adopt_files(self, directory: str, source: str, names: Sequence[str], /) -> Iterable[str]:
         """See tree.Tree."""
 
@@ -74,14 +89,20 @@ class _Merge:
     warnings: list[str] = field(default_factory=list)
 
 
-def assemble(root: str, members: Sequence[Member], fs_entries: Sequence[FsEntry] = ()) -> tuple[str, ...]:
+def assemble(
+    root: str, members: Sequence[Member], fs_entries: Sequence[FsEntry] = (), *, links: bool = True
+) -> tuple[str, ...]:
     """Fill the empty directory `root` with the members' trees in merge order, the fsEntries and the mount points.
+
+    Without `links` no file is one with a member's, so that what is in the root may be written.
 
     Returns warnings: one for each path at which two packages, neither of which depends on the other, ship different
     files; the later in merge order wins.
     """
-    with Tree(root, "rootfs") as tree:
+    with Tree(root, "rootfs", links=links) as tree:
         warnings = merge(tree, members, fs_entries)
+        if not links:
+            return warnings
         copied = ("files were copied, since the store has no hard links between pkgs and tmp",) if tree.copied else ()
     return warnings + copied
 
@@ -113,6 +134,10 @@ def _merge_member(merge: _Merge, index: int, source: str, directory: str) -> Non
     prefix = f"{directory}/" if directory else ""
     if len(below) < len(listed):
         names = [entry.name for entry in listed if not entry.is_dir(follow_symlinks=False)]
+        if merge.members[index].package.name == CONFIGURED:
+            for name in removals(names):
+                merge.tree.remove(f"{prefix}{name.removeprefix(REMOVED)}")
+                names.remove(name)
         for name in merge.tree.adopt_files(directory, source, names):
             _note_conflict(merge, index, prefix + name)
     for entry in below:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from magpkg.errors import MagpkgError
+from magpkg.manifest.configuration import ALWAYS, DEFAULT, NEVER, WHERE_NEEDED, Configuration, configured
 from magpkg.manifest.digest import VENV_TAG, Canonical, digest
 from magpkg.manifest.field import is_unicode, read_bool, read_choice, read_list, read_object, read_text, required, shown
 from magpkg.manifest.fsentry import FsEntry, read_fs_entries
@@ -29,8 +30,11 @@ _FIELDS = (
     "unshare",
     "shims",
     "seccomp",
+    "configure",
+    "configureSkip",
 )
 _FILTERED, _UNFILTERED = "default", "none"
+_SKIP = "venv.configureSkip"
 _NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net")
 _SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*(/[A-Za-z0-9][A-Za-z0-9.+~_-]*)*\Z")
 _VARIABLE_NAME = re.compile(r"[^=\0]+\Z")
@@ -58,6 +62,7 @@ class Manifest:
     """Whether the command has the user's name, time zone and terminal; None where the manifest does not say."""
     shims: tuple[str, ...] = ()
     """The commands that `magpkg shim` writes where it is told no others."""
+    configuration: Configuration = DEFAULT
 
     @property
     def takes_host_defaults(self) -> bool:
@@ -65,8 +70,8 @@ class Manifest:
         return self.mount_defaults if self.host_defaults is None else self.host_defaults
 
     def closure(self) -> tuple[Package, ...]:
-        """The runtime closure of the packages, in merge order."""
-        return runtime_closure(self.packages)
+        """The runtime closure of the packages, with what configures those of Debian, in merge order."""
+        return configured(runtime_closure(self.packages), self.configuration)
 
 
 def venv_hash(closure: tuple[Package, ...], fs_entries: tuple[FsEntry, ...]) -> str:
@@ -116,6 +121,7 @@ def read_manifest(value: object, graph: PackageGraph, names: Names | None = None
         shims=_read_shims(_given(fields, "shims", [])),
         filtered=read_choice(_given(fields, "seccomp", _FILTERED), "venv.seccomp", (_FILTERED, _UNFILTERED))
         == _FILTERED,
+        configuration=_read_configuration(fields),
     )
 
 
@@ -179,6 +185,17 @@ def not_a_command(name: str) -> str:
     if name == "bwrap":
         return "bwrap can be no shim, since magpkg itself would find it in PATH and run for ever"
     return ""
+
+
+def _read_configuration(fields: dict[str, object]) -> Configuration:
+    mode, skip = _given(fields, "configure", WHERE_NEEDED), read_list(_given(fields, "configureSkip", []), _SKIP)
+    if mode is not True and mode is not False and mode != WHERE_NEEDED:
+        raise MagpkgError(f'venv.configure: must be true, false or "{WHERE_NEEDED}", got {shown(mode)}')
+    modes = {True: ALWAYS, False: NEVER}
+    return Configuration(
+        modes[mode] if isinstance(mode, bool) else WHERE_NEEDED,
+        tuple(sorted({read_text(item, f"{_SKIP}[{index}]") for index, item in enumerate(skip)})),
+    )
 
 
 def _read_unshare(fields: dict[str, object]) -> tuple[str, ...]:

@@ -13,6 +13,15 @@ REFERENCE_FIELD = "magpkg:package"
 """The only visible field of what `magpkg.package()` returns: the key under which the definition was registered."""
 
 UNTAR = "untar"
+UNDEB = "undeb"
+"""The build that unpacks .debs and keeps what dpkg keeps of each: control fields, list of files, scripts."""
+
+FIXUP_ENDING = "-fixup"
+"""How the names of packages end that complete others."""
+
+OWN_BUILDS = "magpkg:"
+"""How a build begins that is no script but something that magpkg does itself; a definition cannot have one."""
+
 PLAIN_NODES_MAX = 10_000
 PLAIN_DEPTH_MAX = 200
 COUNT_MAX = 1_000_000
@@ -229,7 +238,10 @@ def _read_build(value: object, sources: tuple[Source, ...], where: str) -> str:
         if sources:
             raise MagpkgError(f'{where}build: is required: a script, or "{UNTAR}" to unpack what is fetched')
         return UNTAR  # a package that only groups its runDeps
-    return read_text(value, f"{where}build")
+    build = read_text(value, f"{where}build")
+    if build.startswith(OWN_BUILDS):
+        raise MagpkgError(f"{where}build: must not begin with {OWN_BUILDS}")
+    return build
 
 
 def _read_sources(value: object, where: str) -> tuple[Source, ...]:

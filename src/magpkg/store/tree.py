@@ -55,7 +55,9 @@ def _reported(
 class Tree:
     """A directory being filled. Paths are relative to it; `label` names it in errors, such as `package git`."""
 
-    def __init__(self, root: str, label: str) -> None:
+    def __init__(self, root: str, label: str, *, links: bool = True) -> None:
+        """With `links` false no file is shared with where it came from by a hard link, so that it may be written."""
+        self._links = links
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.label = label
         self._open: dict[str, tuple[int, int]] = {}  # descriptor and depth below the root
@@ -187,18 +189,39 @@ class Tree:
             return False
         return True
 
+    @_reported
+    def remove(self, path: str) -> None:
+        """Remove what stands at `path`, a directory with all that is in it; what is not there is no error."""
+        parent, name = self._parent(path)
+        try:
+            there = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:
+            return
+        if not stat.S_ISDIR(there.st_mode):
+            self._clear(path, parent, name)
+            return
+        directory = os.open(name, _DIRECTORY, dir_fd=parent)
+        try:
+            _empty(directory, self._root, _DEPTH_MAX)
+        finally:
+            os.close(directory)
+        os.rmdir(name, dir_fd=parent)
+        self._stale = True
+
     def _place(self, source: str, parent: int, name: str) -> None:
         if self._reflinks and not os.path.islink(source):
             self._reflinks = _reflink(source, parent, name)
             if self._reflinks:
                 return
         try:
-            os.link(source, name, dst_dir_fd=parent, follow_symlinks=False)
+            if self._links:
+                os.link(source, name, dst_dir_fd=parent, follow_symlinks=False)
+                return
         except OSError as error:
             if error.errno not in _NO_LINK:
                 raise
-            self.copied = True
-            _copy(source, parent, name)
+        self.copied = True
+        _copy(source, parent, name)
 
     def _create(self, path: str, parent: int, name: str) -> int:
         try:

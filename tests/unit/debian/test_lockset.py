@@ -42,7 +42,7 @@ def names(packages: tuple[Package, ...]) -> list[str]:
 
 def test_a_pin_becomes_a_package_that_is_unpacked_from_the_pool() -> None:
     zlib = made(zlib=())["zlib"]
-    assert zlib.build == "untar"
+    assert zlib.build == "undeb"
     assert [(source.filename, source.urls) for source in zlib.fetch] == [
         ("zlib.deb", ("debian:pool/main/z/zlib/zlib_1_amd64.deb",))
     ]

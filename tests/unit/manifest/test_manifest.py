@@ -13,7 +13,7 @@ from tests.support.manifests import package
 
 KNOWN = (
     "known fields: packages, suites, presets, envKeep, envSet, mountDefaults, hostDefaults, mounts, fsEntries, "
-    "network, unshare, shims, seccomp"
+    "network, unshare, shims, seccomp, configure, configureSkip"
 )
 MOUNT_TYPES = "bind, ro-bind, dev-bind, tmpfs, proc, dev"
 OCTAL = "a number is decimal and means other bits than it shows; write it as a string: "

@@ -1,0 +1,1 @@
+"""Packages of Debian that must do real work in a venv."""
