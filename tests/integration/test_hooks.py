@@ -149,3 +149,34 @@ def test_what_belongs_to_somebody_else_is_not_offered(tmp_path: pathlib.Path, fo
 def test_what_path_cannot_hold_is_not_offered(magpkg: Magpkg) -> None:
     write(magpkg, "a:b")
     assert not os.path.exists(f"{magpkg.store}/shims{magpkg.directory}/a:b")
+
+
+@pytest.mark.parametrize("option", ["nounset", "ksharrays", "shwordsplit", "noglob", "errexit"])
+def test_zsh_has_the_hook_whatever_its_options(magpkg: Magpkg, shells: str, option: str) -> None:
+    project = write(magpkg, "project")
+    pathlib.Path(magpkg.directory, "hook").write_text(magpkg.run("hook", "zsh").checked().stdout)
+    script = (
+        f"setopt {option}; . ./hook; first() {{ :; }}; second() {{ :; }}; precmd_functions+=(first second); . ./hook; "
+        f"typeset -p precmd_functions; cd {project}; _magpkg_hook; command -v env; [[ -o {option} ]] && print still"
+    )
+    terminal = inside(magpkg, shells, "zsh", "-f", "-c", script)
+    try:
+        terminal.expect(r"precmd_functions=\( *_magpkg_hook first second *\)\r")
+        terminal.expect(OURS)
+        terminal.expect("still")
+    finally:
+        terminal.close()
+
+
+@pytest.mark.parametrize("options", ["-u", "-e", "-f", "-o posix", "-O nullglob", "-O failglob", "-O extglob"])
+def test_bash_has_the_hook_whatever_its_options(magpkg: Magpkg, options: str) -> None:
+    project = write(magpkg, "it's [a] $(project)")
+    script = (
+        'unset PROMPT_COMMAND; eval "$1"; cd "$2"; _magpkg_hook; command -v env; cd /; _magpkg_hook; command -v env'
+    )
+    words = ["bash", *options.split(), "-c", script, "bash", magpkg.run("hook", "bash").checked().stdout, str(project)]
+    said = subprocess.run(words, env=magpkg.environment(), capture_output=True, text=True, check=True, timeout=TIMEOUT)
+    ours, hosts = said.stdout.splitlines()
+    assert ours == f"{magpkg.store}/shims{project}/{PLACE}/env"
+    assert "/shims/" not in hosts
+    assert said.stderr == ""

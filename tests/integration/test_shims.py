@@ -413,3 +413,128 @@ def test_the_perl_is_strict_though_it_does_not_say_so() -> None:
     for script in scripts:
         done = subprocess.run(["perl", "-Mstrict", "-c", script], capture_output=True, text=True, check=True)
         assert done.stderr == f"{script} syntax OK\n"
+
+
+def test_without_a_directory_they_are_where_the_hook_looks(magpkg: Magpkg) -> None:
+    directory = pathlib.Path(magpkg.directory)
+    (directory / "magpkg.jsonnet").write_text(MANIFEST)
+    (directory / "below").mkdir()
+    said = magpkg.run("shim", "sh", "env", cwd=str(directory / "below")).checked().stderr
+    assert f"wrote env, sh into {directory}/.magpkg/bin" in said
+    assert os.path.exists(f"{magpkg.store}/shims{directory}/.magpkg/bin/env")
+    magpkg.run("shim", "-q", "--dir", "elsewhere", "sh").checked()
+    assert os.listdir(directory / "elsewhere") == ["sh"]
+
+
+def test_a_first_word_that_is_no_command_is_the_directory(magpkg: Magpkg) -> None:
+    directory = pathlib.Path(magpkg.directory)
+    (directory / "magpkg.jsonnet").write_text(MANIFEST)
+    for word in ("bin", "./own", ".hidden", str(directory / "full")):
+        magpkg.run("shim", "-q", word, "sh").checked()
+        assert os.listdir(directory / word) == ["sh"]
+    done = magpkg.run("shim", "nosuch")
+    assert (done.status, "nosuch: command not found in the venv" in done.stderr) == (127, True)
+    done = magpkg.run("shim", ".magpkg/bin")
+    assert (done.status, "which commands?" in done.stderr) == (1, True)
+
+
+def test_a_teams_list_and_all_commands_of_what_is_named(magpkg: Magpkg) -> None:
+    directory = pathlib.Path(magpkg.directory)
+    place = directory / ".magpkg" / "bin"
+    core = "local core = import 'magpkg/packages/core.libsonnet'; "
+    (directory / "magpkg.jsonnet").write_text(f"{core} {{ packages: core.base, shims: ['sh', 'env', 'sh'] }}")
+    magpkg.run("shim", "-q").checked()
+    assert sorted(os.listdir(place)) == ["env", "sh"]
+    named = f"{core} {{ packages: core.base + [core.python3, core['vim-tiny'], core.less] }}"
+    (directory / "magpkg.jsonnet").write_text(named)
+    magpkg.run("shim", "-q", "--dir", "all", "--all", "env").checked()
+    found = set(os.listdir(directory / "all"))
+    assert {"python3", "less", "vi", "vim.tiny", "env"} <= found
+    assert not found & {"sh", "bash", "ls", "bwrap"}
+    unlisted = magpkg.run("venv", "--", "true").checked()
+    assert unlisted.stderr == ""
+
+
+@pytest.mark.parametrize("bad", ["../sh", "a/b", "-x", ".hidden", "bwrap", "", "a\nb"])
+def test_a_team_cannot_list_what_is_no_command(magpkg: Magpkg, bad: str) -> None:
+    pathlib.Path(magpkg.directory, "magpkg.json").write_text(json.dumps({"packages": [], "shims": ["sh", bad]}))
+    done = magpkg.run("shim")
+    assert (done.status, "error: venv.shims[1]: " in done.stderr) == (1, True), done.stderr
+
+
+def test_the_list_of_shims_is_no_part_of_the_hash(magpkg: Magpkg) -> None:
+    found = {
+        json.loads(magpkg.run("show", "--json", "-e", expression(shims=names)).checked().stdout)["hash"]
+        for names in ([], ["sh"])
+    }
+    assert len(found) == 1
+
+
+def test_inside_its_own_venv_a_shim_is_the_command_itself(magpkg: Magpkg) -> None:
+    bin = write(magpkg, "sh", "awk", manifest=MANIFEST + " + { envSet+: { PATH: '.magpkg/bin:/usr/bin:/bin' } }")
+    magpkg.run("shim", "-q", "--dir", "tools", "awk").checked()
+    script = 'echo "$A"; tools/awk "BEGIN { print 6 * 7 }"; awk "BEGIN { print 8 }"'
+    for _ in range(2):
+        assert call(magpkg, bin / "sh", "-c", script).checked().stdout == "one\n42\n8\n"
+    # In the venv of another manifest, in which magpkg does not run, it is not.
+    (pathlib.Path(magpkg.directory) / "other.jsonnet").write_text(expression(mounts=["${PWD}"]))
+    other = magpkg.run("venv", "-f", "other.jsonnet", "--", "tools/awk", "BEGIN { print 9 }")
+    assert (other.status != 0, "9" in other.stdout) == (True, False)
+
+
+PERL = {
+    "PERL5OPT": "-MNo::Such",
+    "PERL5LIB": "/nowhere",
+    "PERL5DB": "BEGIN { print STDERR q{caught} }",
+    "PERL_HASH_SEED": "7",
+    "PERL_UNICODE": "SAD",
+    "PERLIO": ":crlf",
+    "PERL_BADLANG": "1",
+    "PERL_SKIP_LOCALE_INIT": "1",
+}
+
+
+@pytest.mark.parametrize("options", ["-MNo::Such", "-d", "-w", "-T"])
+def test_variables_of_perl_change_nothing_and_reach_the_command(magpkg: Magpkg, options: str) -> None:
+    manifest = expression(envKeep=["PERL*"], mounts=["${PWD}"]).replace('"', "'")
+    shim = write(magpkg, "env", manifest=manifest) / "env"
+    variables = {**PERL, "PERL5OPT": options}
+    for _ in range(2):
+        done = call(magpkg, shim, env=variables).checked()
+        assert done.stderr == ""
+        found = dict(line.split("=", 1) for line in done.stdout.splitlines())
+        assert {name: found.get(name) for name in variables} == variables
+        assert not any(name.startswith("_MAGPKG") for name in found)
+    assert is_short(magpkg, shim, env=variables)
+    without = write(magpkg, "env") / "env"
+    assert "PERL" not in call(magpkg, without, env=variables).checked().stdout
+
+
+def test_a_symlinked_place_is_written_to_and_not_offered(magpkg: Magpkg) -> None:
+    directory = pathlib.Path(magpkg.directory)
+    (directory / "magpkg.jsonnet").write_text(MANIFEST)
+    (directory / "elsewhere").mkdir()
+    (directory / ".magpkg").symlink_to("elsewhere")
+    done = magpkg.run("shim", "sh").checked()
+    assert "no shell will have these in PATH: a symlink leads from" in done.stderr
+    assert not os.path.exists(f"{magpkg.store}/shims{directory}")
+    (directory / ".magpkg").unlink()
+    (directory / ".magpkg").symlink_to(magpkg.store)
+    done = magpkg.run("shim", "sh")
+    assert (done.status, "which is no place for shims" in done.stderr) == (1, True)
+    assert not os.path.exists(f"{magpkg.store}/bin")
+
+
+def test_a_store_with_a_colon_has_shims_but_no_hook(magpkg: Magpkg, tmp_path: pathlib.Path) -> None:
+    store = f"{magpkg.store}:c"
+    os.symlink(magpkg.store, store)
+    try:
+        colon = {"MAGPKG_STORE": store}
+        pathlib.Path(magpkg.directory, "magpkg.jsonnet").write_text(MANIFEST)
+        assert "PATH cannot hold a colon" in magpkg.run("shim", "sh", env=colon).checked().stderr
+        assert call(magpkg, ".magpkg/bin/sh", "-c", "echo in", env=colon).checked().stdout == "in\n"
+        for shell in ("bash", "zsh", "fish", "direnv"):
+            done = magpkg.run("hook", shell, env=colon)
+            assert (done.status, done.stdout, "cannot be in PATH" in done.stderr) == (1, "", True)
+    finally:
+        os.unlink(store)

@@ -41,6 +41,7 @@ class Entry:
     view: View
     shell: str
     surroundings: "Surroundings"
+    marker: str
     answers: Sequence[Answer] | None
     """What the host answered, for the plan; None where a later launch may find more there."""
 
@@ -66,6 +67,7 @@ def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline:
     """Do all that comes before the launch: the venv is made if the store lacks it."""
     from magpkg.fetch.transport import Transport
     from magpkg.making.venv import ensure
+    from magpkg.project.launchers import marker
     from magpkg.sandbox.shell import find_shell, shell_path
     from magpkg.sandbox.surroundings import surroundings
     from magpkg.sandbox.texts import Texts
@@ -83,7 +85,8 @@ def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline:
     make_state(state_directory(store, evaluated.directory), manifest.mounts)
     files = RecordingFiles(path)
     texts = Texts(store, f"{path}/rootfs")
-    around = surroundings(manifest, f"{path}/rootfs", environment, texts, files)
+    mark = marker(evaluated.origin, given.expression)
+    around = surroundings(manifest, f"{path}/rootfs", environment, texts, files, mark)
     assigned = (*own_variables(evaluated.name), *around.assigned, *manifest.env_set)
     manifest = replace(manifest, env_keep=around.keep, env_set=assigned)
     host = options.located(host, evaluated, store, manifest.mounts, files)
@@ -97,7 +100,7 @@ def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline:
     if found and "SHELL" not in sandbox.environment:
         manifest = replace(manifest, env_set=(*manifest.env_set, ("SHELL", found)))
         sandbox = replace(sandbox, environment={**sandbox.environment, "SHELL": found})
-    return Entry(store, path, held, host.bwrap, manifest, evaluated, sandbox, view, shell, around, answers)
+    return Entry(store, path, held, host.bwrap, manifest, evaluated, sandbox, view, shell, around, mark, answers)
 
 
 def _drawn(

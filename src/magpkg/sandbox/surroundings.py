@@ -6,7 +6,7 @@ name, time zone, terminal and what git tells a hook, unless the manifest wants n
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from magpkg.launch.environment import ALWAYS_KEPT, DEFAULT_LOCALE, is_kept
@@ -17,7 +17,7 @@ from magpkg.sandbox import locales, terminfo, timezone
 from magpkg.sandbox.shell import bare_shell
 from magpkg.sandbox.texts import Texts
 from magpkg.sandbox.user import NAME_FILES, current_user, user_mounts
-from magpkg.sandbox.view import Files
+from magpkg.sandbox.view import Files, is_within
 
 SCRATCH_DIRECTORIES = ("/run", "/run/lock", "/var/tmp")  # noqa: S108 - empty ones in memory, of the sandbox alone
 """Where programs expect to be able to write, beside /tmp: hier(7)."""
@@ -50,8 +50,13 @@ class Surroundings:
     variables: tuple[str, ...]
 
 
-def surroundings(manifest: Manifest, rootfs: str, host: Mapping[str, str], texts: Texts, files: Files) -> Surroundings:
-    """What a venv with this manifest and rootfs has around its command on this host, in this environment."""
+def surroundings(
+    manifest: Manifest, rootfs: str, host: Mapping[str, str], texts: Texts, files: Files, marker: str
+) -> Surroundings:
+    """What a venv with this manifest and rootfs has around its command on this host, in this environment.
+
+    `marker` is a directory below /run by which shims know the venv that they belong to.
+    """
     read = {path: identity(path) for path in (*NAME_FILES, _MACHINE) if os.path.exists(path)}
     absent = tuple(path for path in (*NAME_FILES, _MACHINE) if path not in read)
     keep = (*manifest.env_keep, *(KEPT if manifest.takes_host_defaults else ()))
@@ -60,7 +65,7 @@ def surroundings(manifest: Manifest, rootfs: str, host: Mapping[str, str], texts
     if manifest.host_defaults is False:
         user = user.unnamed()
     own = {entry.path for entry in manifest.fs_entries}
-    mounts = [*_scratch(rootfs), *user_mounts(user, texts, rootfs, own), *_machine_id(manifest, rootfs, texts)]
+    mounts = [*_scratch(rootfs, marker), *user_mounts(user, texts, rootfs, own), *_machine_id(manifest, rootfs, texts)]
     assigned = dict(_locales(rootfs, keep, host))
     variables = [name for name in locales.VARIABLES if is_kept(name, keep)]
     if manifest.takes_host_defaults:
@@ -81,7 +86,7 @@ def surroundings(manifest: Manifest, rootfs: str, host: Mapping[str, str], texts
     return Surroundings(tuple(mounts), keep, tuple(assigned.items()), tuple(read.items()), absent, tuple(variables))
 
 
-def _scratch(rootfs: str) -> Iterable[Mount]:
+def _scratch(rootfs: str, marker: str) -> Iterator[Mount]:
     """An empty directory in memory wherever the packages have none with files; those would be hidden."""
     for path in SCRATCH_DIRECTORIES:
         above, place = os.path.dirname(rootfs + path), rootfs + path
@@ -89,6 +94,8 @@ def _scratch(rootfs: str) -> Iterable[Mount]:
             continue
         if not any(names for _, _, names in os.walk(place)):
             yield Mount("tmpfs", "", path)
+            if is_within(marker, path):
+                yield Mount("tmpfs", "", marker)
 
 
 def _machine_id(manifest: Manifest, rootfs: str, texts: Texts) -> Iterable[Mount]:

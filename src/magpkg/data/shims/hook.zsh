@@ -20,5 +20,11 @@ _magpkg_hook() {
         rehash
     fi
 }
-typeset -ga precmd_functions
-(( ${precmd_functions[(Ie)_magpkg_hook]} )) || precmd_functions=(_magpkg_hook $precmd_functions)
+# In a function, since options of the user's, such as nounset and ksharrays, give these lines another meaning.
+_magpkg_add_hook() {
+    emulate -L zsh
+    typeset -ga precmd_functions
+    (( ${precmd_functions[(Ie)_magpkg_hook]} )) || precmd_functions=(_magpkg_hook $precmd_functions)
+}
+_magpkg_add_hook
+unfunction _magpkg_add_hook

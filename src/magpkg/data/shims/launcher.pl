@@ -10,6 +10,7 @@
 # the plan holds; and supervisor.pl is compiled while bwrap makes the sandbox.
 
 delete @ENV{'PERL_BADLANG', 'PERL_SKIP_LOCALE_INIT'};    # the launcher's, which set them for this process alone
+for (grep { /^_MAGPKG_PERL/ } keys %ENV) { $ENV{substr $_, 8} = delete $ENV{$_} }    # others', which it put aside
 
 our ($plan, $held, $monitor, $reports, $previous, $gate, $life, $life_number, $ids);
 our $ALL = "\xff" x 8;    # every signal
