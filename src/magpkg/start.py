@@ -50,7 +50,7 @@ def _find_libraries() -> None:
 def _launched(arguments: "Sequence[str]") -> int | None:
     """The status of a launch by a cached plan; None where there is none that fits."""
     from magpkg.launch.environment import sandbox_environment, store_root
-    from magpkg.launch.plan import load, make_key, plan_path, split_command
+    from magpkg.launch.plan import load, make_key, plan_path, split_command, untold
 
     environment = host_environment()
     root = store_root(environment)
@@ -61,8 +61,9 @@ def _launched(arguments: "Sequence[str]") -> int | None:
         key = make_key(options, environment)
     except OSError:
         return None
-    plan = load(plan_path(root, key), key)
-    if plan is None:
+    path = plan_path(root, key)
+    plan = load(path, key)
+    if plan is None or (posix.isatty(2) and posix.access(untold(path), posix.F_OK)):
         return None
     values = sandbox_environment(plan.keep, plan.assigned, environment)
     words = command or [plan.shell]

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,16 @@ from magpkg.commands.terminal import download_line, say, speaker, status_line
 from magpkg.errors import MagpkgError
 from magpkg.launch.environment import own_variables
 from magpkg.launch.hostfiles import Answer, RecordingFiles
-from magpkg.launch.plan import Plan, make_key, plan_path, save
+from magpkg.launch.plan import Plan, make_key, plan_path, save, untold
 from magpkg.manifest.mount import Mount, host_variables
 from magpkg.sandbox.sandbox import Sandbox
 from magpkg.sandbox.view import View
+from magpkg.store import record
 from magpkg.store.store import Store
 
 if TYPE_CHECKING:
     from magpkg.evaluation.evaluate import Evaluated, Inputs
+    from magpkg.inspection.grants import Grant
     from magpkg.making.venv import Drawn, Host
     from magpkg.manifest.manifest import Manifest
     from magpkg.manifest.overrides import Overrides
@@ -44,9 +47,13 @@ class Entry:
     marker: str
     answers: Sequence[Answer] | None
     """What the host answered, for the plan; None where a later launch may find more there."""
+    granted: "tuple[Grant, ...]"
 
-    def keep_plan(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Let the next launch with these arguments go the short way, see `magpkg.start`."""
+    def keep_plan(self, arguments: Sequence[str], environment: Mapping[str, str], *, told: bool = True) -> None:
+        """Let the next launch with these arguments go the short way, see `magpkg.start`.
+
+        Where nobody was `told` what the manifest grants, the next one on a terminal goes the long way again.
+        """
         if self.answers is None or not self.store.takes:
             return  # where the store takes nothing, each launch is as slow as this one
         sandbox, manifest, sources, around = self.sandbox, self.manifest, self.evaluated.sources, self.surroundings
@@ -58,7 +65,12 @@ class Entry:
         variables = {name: environment.get(name, "") for name in named}
         inputs, absent = sources.read_files | dict(around.files), (*sources.absent, *around.absent)
         try:
+            if not told:
+                record.write(untold(path), "")
             save(path, key, plan, inputs, absent, variables, self.answers, time.time_ns())
+            if told:
+                with suppress(FileNotFoundError):
+                    os.unlink(untold(path))
         except OSError as error:
             say(f"warning: the next launch will be as slow as this one: {error.filename}: {error.strerror}")
 
@@ -77,6 +89,7 @@ def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline:
     store = options.entered_store(environment)
     directory = options.working_directory(environment)
     manifest, evaluated = options.manifest(given)
+    written = manifest
     manifest = overrides.applied(manifest, directory)
     host = options.host(environment, directory, jobs)
     transport = Transport(environment, evaluated.directory, offline=offline, progress=download_line(quiet=quiet))
@@ -100,7 +113,17 @@ def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline:
     if found and "SHELL" not in sandbox.environment:
         manifest = replace(manifest, env_set=(*manifest.env_set, ("SHELL", found)))
         sandbox = replace(sandbox, environment={**sandbox.environment, "SHELL": found})
-    return Entry(store, path, held, host.bwrap, manifest, evaluated, sandbox, view, shell, around, mark, answers)
+    granted = () if given.expression is not None else _granted(written, host)
+    return Entry(store, path, held, host.bwrap, manifest, evaluated, sandbox, view, shell, around, mark, answers, granted)
+
+
+def _granted(manifest: "Manifest", host: "Host") -> "tuple[Grant, ...]":
+    """What the manifest itself grants; an expression, and options of the command line, are the user's own words."""
+    if not manifest.mounts and not manifest.env_keep and manifest.filtered:
+        return ()
+    from magpkg.inspection.grants import grants
+
+    return grants(manifest, host.variables())
 
 
 def _drawn(

@@ -100,7 +100,8 @@ def _on_offer(needs: Sequence[Need], market: Market, *, quiet: bool) -> list[Nee
 
 
 def write_project(path: str, text: str, lock_path: str, lock: Lock | None) -> None:
-    """Write a manifest and its lock, both or none; MagpkgError where one of them is there."""
+    """Write a manifest and its lock, both or none; MagpkgError where one of them is there, or would not be used."""
+    check_place(os.path.dirname(path))
     with ExitStack() as stack:
         manifest = stack.enter_context(draft(path, text))
         pins = stack.enter_context(draft(lock_path, lock_text(lock))) if lock is not None else None

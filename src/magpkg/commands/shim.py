@@ -9,6 +9,7 @@ import click
 
 from magpkg.commands import options
 from magpkg.commands.entry import enter
+from magpkg.commands.granting import tell_grants
 from magpkg.commands.terminal import say, tell_code
 from magpkg.errors import MagpkgError
 from magpkg.launch.hostfiles import UNKNOWN
@@ -71,7 +72,9 @@ def shim(
     arguments = _evaluation(given, entry.evaluated.origin, here)
     arguments += [*overrides.arguments(here), *(["--offline"] if offline else []), *(["-q"] if quiet else [])]
     _write(entry, place, commands, arguments, quiet=quiet)
-    entry.keep_plan(["venv", *arguments], {**os.environ, "PWD": here})  # a shell, such as the shim is, sets PWD right
+    told = tell_grants(entry.store, entry.evaluated.origin, entry.granted, quiet=quiet)
+    # A shell, such as the shim is, sets PWD right.
+    entry.keep_plan(["venv", *arguments], {**os.environ, "PWD": here}, told=told)
 
 
 def _is_directory(entry: "Entry", words: Sequence[str]) -> bool:

@@ -24,14 +24,18 @@ if TYPE_CHECKING:
 @click.command()
 @options.manifest_options
 @click.option("--values", is_flag=True, help="Show the values of environment variables, too; they may be secrets.")
+@click.option("--grants", is_flag=True, help="Show what it opens beyond its directory and the default mounts.")
 @options.json_option
 @options.debug_option
-def show(given: "Inputs", values: bool, as_json: bool) -> None:
+def show(given: "Inputs", values: bool, grants: bool, as_json: bool) -> None:
     """Show what a manifest comes to.
 
     Told are its venv's hash, packages with versions, size, mounts and environment.
     """
     manifest, evaluated = options.manifest(given)
+    if grants:
+        _show_grants(manifest, evaluated, as_json=as_json)
+        return
     closure = manifest.closure()
     name = venv_hash(closure, manifest.fs_entries)
     store = options.store(os.environ)
@@ -73,10 +77,26 @@ def show(given: "Inputs", values: bool, as_json: bool) -> None:
     _print_entry(manifest, shown, values=values)
 
 
-def _showing(manifest: Manifest, evaluated: "Evaluated", store: Store, rootfs: str) -> Showing:
+def _show_grants(manifest: Manifest, evaluated: "Evaluated", *, as_json: bool) -> None:
+    from magpkg.inspection.grants import grants
+
+    found = grants(manifest, _host(manifest, evaluated, options.store(os.environ)).variables())
+    if as_json:
+        plain = [{"kind": item.kind, "what": item.what, "how": item.how, "there": item.there} for item in found]
+        tell_json({"manifest": evaluated.origin, "grants": plain})
+        return
+    for item in found:
+        tell(f"{item}{'' if item.there else ' (not on this host)'}")
+
+
+def _host(manifest: Manifest, evaluated: "Evaluated", store: Store) -> Host:
     environment = dict(os.environ)
     host = Host(environment, options.working_directory(environment), bwrap="", jobs=1)
-    return showing(manifest, rootfs, options.located(host, evaluated, store, manifest.mounts, HostFiles()))
+    return options.located(host, evaluated, store, manifest.mounts, HostFiles())
+
+
+def _showing(manifest: Manifest, evaluated: "Evaluated", store: Store, rootfs: str) -> Showing:
+    return showing(manifest, rootfs, _host(manifest, evaluated, store))
 
 
 def _print_entry(manifest: Manifest, shown: Showing, *, values: bool) -> None:

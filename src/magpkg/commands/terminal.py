@@ -66,6 +66,11 @@ def finish() -> None:
     sys.stdout.flush()
 
 
+def is_watched() -> bool:
+    """Whether somebody reads what is said: standard error is a terminal."""
+    return sys.stderr.isatty()
+
+
 def take_over() -> None:
     """Let neither libraries nor Python write to the terminal by themselves: what they say may quote a stranger."""
     import logging

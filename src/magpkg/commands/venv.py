@@ -9,6 +9,7 @@ import click
 
 from magpkg.commands import completion, options
 from magpkg.commands.entry import enter
+from magpkg.commands.granting import tell_grants
 from magpkg.commands.terminal import say
 from magpkg.errors import CommandNotStarted
 from magpkg.launch import supervise
@@ -59,13 +60,14 @@ def launch(
     from magpkg.making.venv import check_command
 
     entry = enter(given, overrides, jobs=jobs, offline=offline, quiet=quiet)
+    told = tell_grants(entry.store, entry.evaluated.origin, entry.granted, quiet=quiet)
     words = list(command) or [entry.shell]
     arguments, after = split_command(sys.argv[1:])
     if debug:
         say(entry.sandbox.shown_command(entry.bwrap, words))
     # Without `--` nothing tells where the options end but reading them; and outside arguments may be secrets.
     elif tuple(after) == tuple(command) and not given.external and not given.top_level:
-        entry.keep_plan(arguments, os.environ)
+        entry.keep_plan(arguments, os.environ, told=told)
     check_command(entry.view, entry.sandbox, words)
     try:
         status = supervise.run(entry.bwrap, entry.sandbox.arguments(), words, entry.held)

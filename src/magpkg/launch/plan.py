@@ -97,6 +97,11 @@ def plan_path(store_root: str, key: "Sequence[str]") -> str:
     return f"{store_root}/eval/{sum(words) % 2**64:016x}"
 
 
+def untold(plan: str) -> str:
+    """The mark beside a plan that nobody was told yet what its manifest grants."""
+    return f"{plan}.untold"
+
+
 def identity(path: str) -> str:
     """What changes whenever the file at `path` does: an edit that keeps size and time still moves the ctime."""
     status = posix.stat(path)

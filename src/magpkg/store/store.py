@@ -45,6 +45,7 @@ class Store:
     def __init__(self, root: str) -> None:
         self.root = root
         self.format_file = f"{root}/format"
+        self.granted_file = f"{root}/granted"
         self.fetch_directory = f"{root}/fetch"
         self.packages_directory = f"{root}/pkgs"
         self.venv_directory = f"{root}/venv"
