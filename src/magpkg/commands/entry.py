@@ -114,7 +114,9 @@ def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline:
         manifest = replace(manifest, env_set=(*manifest.env_set, ("SHELL", found)))
         sandbox = replace(sandbox, environment={**sandbox.environment, "SHELL": found})
     granted = () if given.expression is not None else _granted(written, host)
-    return Entry(store, path, held, host.bwrap, manifest, evaluated, sandbox, view, shell, around, mark, answers, granted)
+    return Entry(
+        store, path, held, host.bwrap, manifest, evaluated, sandbox, view, shell, around, mark, answers, granted
+    )
 
 
 def _granted(manifest: "Manifest", host: "Host") -> "tuple[Grant, ...]":
