@@ -23,7 +23,7 @@ from magpkg.errors import MagpkgError
 from tests.fuzz.parsers import PARSERS, Parser
 
 SECONDS_MAX = 5.0
-"""What one input may take."""
+"""What one input may take of the processor: others may be at work."""
 
 MEMORY_MAX = 1 << 30
 """What a parser may map; more is a MemoryError."""
@@ -65,14 +65,14 @@ def run(name: str, seed: int, numbers: range, seconds: float, at: mmap.mmap) -> 
         parser = PARSERS[name](scratch)
         logging.disable()  # python-debian's, of which there would be millions of lines
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
-        signal.signal(signal.SIGALRM, _too_slow)
+        signal.signal(signal.SIGPROF, _too_slow)
         for number in numbers:
             if number % _BATCH == 0 and time.monotonic() - began > seconds:
                 break
             at[:8] = number.to_bytes(8, "little")
             data, choose = make_input(parser, name, seed, number)
             report.tried += 1
-            signal.setitimer(signal.ITIMER_REAL, SECONDS_MAX)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS_MAX)
             try:
                 parser.parse(data, choose)
                 report.read += 1
@@ -83,7 +83,7 @@ def run(name: str, seed: int, numbers: range, seconds: float, at: mmap.mmap) -> 
                 report.kinds[kind] += 1
                 report.first.setdefault(kind, (number, traceback.format_exc()))
             finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.setitimer(signal.ITIMER_PROF, 0)
     report.seconds = time.monotonic() - began
     return report
 

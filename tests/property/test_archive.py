@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 from datetime import UTC, datetime
 
-import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
@@ -146,7 +145,6 @@ _ARCHIVE = st.tuples(
 )
 
 
-@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="compares with dpkg-deb")
 @example((long_name(b"d/") + block(b"0"), END))
 @example((records([("path", "p/q/"), ("size", "3")]) + block(b"0") + padded(b"abc"), END))
 @settings(max_examples=150, deadline=None)
@@ -170,7 +168,6 @@ _PART = st.text(st.characters(exclude_characters="/\0\n", exclude_categories=["C
 _FILES = st.dictionaries(st.lists(_PART, min_size=1, max_size=3).map("/".join), st.binary(max_size=700), max_size=5)
 
 
-@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="compares with dpkg-deb")
 @settings(max_examples=40, deadline=None)
 @given(
     _FILES, st.sampled_from(["v7", "ustar", "gnu", "oldgnu", "posix"]), st.sampled_from(["none", "gzip", "xz", "zstd"])

@@ -26,12 +26,13 @@ _STEPS_PER_ENTRY = 50
 class Bounds:
     """The most bytes and entries that one package may unpack to, and seconds that its maintainer scripts may take.
 
-    A number that is not the usual one holds for archives of any size.
+    A small archive has lower ones, unless a bound is another than the usual one or among the variables `stated`.
     """
 
     bytes: int = _BYTES
     entries: int = _ENTRIES
     seconds: int = _SECONDS
+    stated: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(slots=True)
@@ -50,9 +51,9 @@ class Meter:
         """Note that an archive of `size` bytes comes: as much more may it hold."""
         self._input += size
         self._bytes_max, self._entries_max = self.bounds.bytes, self.bounds.entries
-        if self._bytes_max == _BYTES:
+        if self._bytes_max == _BYTES and BYTES_VARIABLE not in self.bounds.stated:
             self._bytes_max = min(_BYTES, _BYTES_AT_LEAST + self._input * _BYTES_PER_BYTE)
-        if self._entries_max == _ENTRIES:
+        if self._entries_max == _ENTRIES and ENTRIES_VARIABLE not in self.bounds.stated:
             self._entries_max = min(_ENTRIES, _ENTRIES_AT_LEAST + self._input // _BYTES_PER_ENTRY)
 
     def count_bytes(self, number: int, label: str) -> None:
@@ -81,10 +82,12 @@ class Meter:
 
 def read_bounds(environment: Mapping[str, str]) -> Bounds:
     """The bounds that the two variables of the environment set, else the usual ones."""
+    stated = tuple(name for name in (BYTES_VARIABLE, ENTRIES_VARIABLE) if environment.get(name))
     return Bounds(
         _number(environment, BYTES_VARIABLE, _BYTES),
         _number(environment, ENTRIES_VARIABLE, _ENTRIES),
         _number(environment, SECONDS_VARIABLE, _SECONDS),
+        stated,
     )
 
 

@@ -17,7 +17,7 @@ import zstandard
 
 from magpkg.errors import MagpkgError
 from magpkg.making.archive import read_entries
-from magpkg.making.bounds import Bounds, Meter
+from magpkg.making.bounds import Bounds, Meter, read_bounds
 from tests.support.archives import END, block, long_link, long_name, records
 
 INPUT_MAX = 64 << 10
@@ -206,6 +206,8 @@ def test_a_small_archive_may_hold_less_unless_told_otherwise(tmp_path: pathlib.P
         list(read_entries(str(path), "a"))
     assert "MAGPKG_MAX_UNPACKED_ENTRIES" in (caught.value.hint or "")
     assert len(list(read_entries(str(path), "a", Meter(Bounds(entries=3000))))) == 3000
+    stated = read_bounds({"MAGPKG_MAX_UNPACKED_ENTRIES": "1000000"})  # though it is the usual number
+    assert len(list(read_entries(str(path), "a", Meter(stated)))) == 3000
     path.write_bytes(gzip.compress(block(b"0", b"f", 80 << 20) + bytes(80 << 20) + END, 1))
     for entry in read_entries(str(path), "a"):
         assert sum(map(len, entry.chunks())) == 80 << 20
