@@ -13,6 +13,7 @@ import pytest
 
 from magpkg.sandbox.links import follows_links
 from tests.integration.test_plan import settle
+from tests.support.automount import failing_automount
 from tests.support.manifests import expression
 from tests.support.process import Magpkg, Outcome
 from tests.support.users import user_without_rights
@@ -406,6 +407,22 @@ def test_a_source_that_is_a_loop_or_not_to_be_seen(nobody: Magpkg) -> None:
     finally:
         closed.chmod(0o755)
         shutil.rmtree(f"{nobody.home}/src")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
+def test_an_automount_that_fails(ada: Magpkg) -> None:
+    point = f"{ada.home}/net"
+    os.mkdir(point)
+    with failing_automount(point) as requests:
+        assert os.path.isdir(point), "to look does not mount"
+        apart = dataclasses.replace(ada, python=("setsid", "--wait", *ada.python))  # who mounts is told by the group
+        write(ada, {"source": point, "target": "/net"})
+        assert f"venv.mounts[0].source: {point} does not exist on this host" in inside(apart, "true").stderr
+        write(ada, {"source": point, "target": "/net", "optional": True})
+        for _ in range(2):
+            inside(apart, "test ! -e /net").checked()
+        assert requests
+    inside(apart, "test -d /net").checked()
 
 
 # ---- options
