@@ -368,6 +368,8 @@ def make_point(root: str, path: str, *, directory: bool) -> None:
     made is as bwrap makes it: directories on the way are their owner's alone. Raises OSError.
     """
     above, _, name = path.rpartition("/")
+    if ".." in path.split("/"):
+        raise NotADirectoryError(errno.ENOTDIR, "leads upwards", path)
     descriptor = os.open("/", _PASSAGE)
     try:
         for part in root.strip("/").split("/"):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from magpkg.errors import MagpkgError
-from magpkg.store.tree import Tree, remove, tidy
+from magpkg.store.tree import Tree, make_point, remove, tidy
 from tests.support.machine import room
 
 
@@ -289,3 +289,45 @@ def test_remove_follows_no_symlink_and_counts_what_it_frees(places: tuple[str, s
     assert not os.path.lexists(root)
     assert read(f"{outside}/file") == "untouched"
     assert remove(root) == 0
+
+
+def test_a_mount_point_is_made_with_what_is_above_it(places: tuple[str, str]) -> None:
+    root, _ = places
+    make_point(root, "a/b/c", directory=True)
+    make_point(root, "a/b/file", directory=False)
+    make_point(root, "top", directory=True)
+    pathlib.Path(root, "kept").write_text("kept")
+    make_point(root, "kept", directory=False)
+    modes = {name: stat.S_IMODE(os.stat(f"{root}/{name}").st_mode) for name in ("a", "a/b", "a/b/c", "a/b/file", "top")}
+    assert modes == {"a": 0o700, "a/b": 0o700, "a/b/c": 0o755, "a/b/file": 0o444, "top": 0o755}
+    assert read(f"{root}/kept") == "kept"
+
+
+@pytest.mark.parametrize("where", ["above", "root", "middle", "last", "parent"])
+@pytest.mark.parametrize("directory", [True, False])
+def test_no_mount_point_is_made_through_a_symlink(places: tuple[str, str], where: str, *, directory: bool) -> None:
+    root, outside = places
+    os.makedirs(f"{root}/inner/d")
+    given, path = f"{root}/inner", "d/x/y"
+    if where == "above":  # what was a directory when it was looked at
+        os.rename(f"{root}/inner", f"{root}/moved")
+        os.symlink(outside, f"{root}/inner")
+        os.mkdir(f"{outside}/d")
+    elif where == "root":
+        given = f"{root}/link"
+        os.symlink(outside, given)
+    elif where == "middle":
+        os.rmdir(f"{root}/inner/d")
+        os.symlink(outside, f"{root}/inner/d")
+    elif where == "parent":
+        path = "d/../../../outside/x"
+    else:
+        path = "d/x"
+        os.symlink(f"{outside}/made", f"{root}/inner/d/x")
+    before = sorted(os.listdir(outside))
+    if where == "last":
+        make_point(given, path, directory=directory)  # what is there is for the next look to judge
+    else:
+        with pytest.raises(NotADirectoryError):
+            make_point(given, path, directory=directory)
+    assert sorted(os.listdir(outside)) == before
