@@ -261,16 +261,25 @@ def test_an_ordinary_working_copy_needs_no_more(ada: Magpkg) -> None:
         assert (done.stdout, "click" in done.stderr) == ("first\n", False)
 
 
-@pytest.mark.parametrize("kind", ["worktree", "submodule", "text", "fifo", "itself"])
+@pytest.mark.parametrize("kind", ["worktree", "another's", "submodule", "text", "fifo", "itself"])
 def test_a_git_file_that_names_what_does_not_name_it_opens_nothing(ada: Magpkg, kind: str) -> None:
     prey = f"{ada.home}/private"
-    os.makedirs(f"{prey}/worktrees")
+    os.mkdir(prey)
     git(prey, "init", "-q")
     own = f"{ada.directory}/own"
     os.makedirs(f"{own}/objects")
     os.makedirs(f"{own}/refs")
     pathlib.Path(own, "HEAD").write_text("ref: refs/heads/main\n")
-    named = {"worktree": own, "submodule": f"{prey}/.git", "text": "nonsense", "fifo": "", "itself": ".git"}[kind]
+    git(prey, "commit", "-q", "--allow-empty", "-m", "first")
+    git(prey, "worktree", "add", "-q", f"{ada.home}/another")
+    named = {
+        "worktree": own,
+        "another's": f"{prey}/.git/worktrees/another",
+        "submodule": f"{prey}/.git",
+        "text": "nonsense",
+        "fifo": "",
+        "itself": ".git",
+    }[kind]
     pathlib.Path(own, "commondir").write_text(f"{prey}/.git\n")
     pathlib.Path(own, "gitdir").write_text(f"{ada.directory}/.git\n")
     if kind == "fifo":
