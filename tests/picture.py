@@ -15,7 +15,7 @@ from tests.support.terminal import Terminal
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs/terminal.svg"
 COMMANDS = (
-    "magpkg init --yaml jq",
+    "magpkg init jq",
     "magpkg venv -- jq -n '6 * 7'",
     "magpkg add ripgrep",
     "magpkg venv -- rg --count sha256 debian.lock.json",

@@ -50,7 +50,7 @@ def test_without_a_mirror_each_command_says_so_first(magpkg: Magpkg, tmp_path: P
     hidden += ["--setenv", "MAGPKG_DEBIAN_MIRROR", "", "--setenv", "MAGPKG_STORE", str(tmp_path / "store"), "--"]
     example = "(import 'magpkg/examples/core-venv.jsonnet')"
     for words in (
-        ("init", "--yaml"),
+        ("init",),
         ("lock",),
         ("add", "jq"),
         ("search", "jq"),

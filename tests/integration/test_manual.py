@@ -35,7 +35,7 @@ def test_there_is_a_page_for_each_command_and_it_has_each_option(magpkg: Magpkg,
 
 
 def test_groff_and_mandoc_find_nothing_wrong(magpkg: Magpkg, manual: Path) -> None:
-    magpkg.run("init", "-q", "--yaml", "groff-base", "mandoc").checked()
+    magpkg.run("init", "-q", "groff-base", "mandoc").checked()
     lint = "for page in pages/*; do mandoc -T lint -W warning $page && groff -ww -man -Tutf8 -z $page || exit 1; done"
     done = magpkg.run("venv", "-q", "--", "sh", "-c", f"exec 2>&1; {lint}").checked()
     assert done.stdout == ""
@@ -56,7 +56,7 @@ def test_nothing_in_a_help_text_means_anything_to_troff(magpkg: Magpkg) -> None:
     Path(magpkg.directory, "pages").mkdir()
     for name, text in pages(group, "2026-01-02"):
         Path(magpkg.directory, "pages", name).write_text(text, encoding="ascii")
-    magpkg.run("init", "-q", "--yaml", "groff-base", "mandoc").checked()
+    magpkg.run("init", "-q", "groff-base", "mandoc").checked()
     command = "groff -ww -man -Tutf8 -rLL=200n pages/magpkg-c.1 2>&1"
     shown = unadorned(magpkg.run("venv", "-q", "--", "sh", "-c", command).checked().stdout)
     assert shown.count(odd.replace("`", "")) == 4

@@ -292,7 +292,7 @@ def test_a_git_file_that_names_what_does_not_name_it_opens_nothing(ada: Magpkg, 
 
 
 def test_init_shows_what_a_worktree_needs(ada: Magpkg) -> None:
-    for language, name in (([], "magpkg.jsonnet"), (["--yaml"], "magpkg.yaml")):
+    for language, name in ((["--jsonnet"], "magpkg.jsonnet"), ([], "magpkg.yaml")):
         ada.run("init", "-q", "--no-lock", *language).checked()
         manifest = pathlib.Path(ada.directory, name)
         assert ("GIT_DIRECTORY" in manifest.read_text(), "${PROJECT}" in manifest.read_text()) == (False, True)

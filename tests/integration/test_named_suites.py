@@ -58,7 +58,7 @@ def test_add_looks_in_the_suites_of_the_manifest(repository: Repository) -> None
     assert pins(repository) == {"tool": "2", "other": "2", "suites": "trixie"}
 
 
-@pytest.mark.parametrize("words", [("--yaml",), ()])
+@pytest.mark.parametrize("words", [("--jsonnet",), ()])
 def test_init_writes_the_suite_down(repository: Repository, words: tuple[str, ...]) -> None:
     directory = Path(repository.magpkg.directory)
     asked = ("--keyring", repository.key.path, "--suite", "trixie", "tool")

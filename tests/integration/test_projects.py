@@ -44,7 +44,7 @@ def locked(folder: Path) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize("options", [(), ("--yaml",)])
+@pytest.mark.parametrize("options", [(), ("--jsonnet",)])
 def test_init_then_venv(magpkg: Magpkg, options: tuple[str, ...]) -> None:
     for name in ("Makefile", "justfile"):
         Path(magpkg.directory, name).write_text("all:\n\t@echo made by make >$(HOME)/x; cat $(HOME)/x; touch out\n")
@@ -57,7 +57,7 @@ def test_init_then_venv(magpkg: Magpkg, options: tuple[str, ...]) -> None:
     assert os.listdir(magpkg.home) == []
 
 
-@pytest.mark.parametrize("options", [(), ("--yaml",)])
+@pytest.mark.parametrize("options", [(), ("--jsonnet",)])
 def test_what_is_commented_out_works_without_the_comment(
     repository: Repository, folder: Path, options: tuple[str, ...]
 ) -> None:
@@ -74,9 +74,9 @@ def test_what_is_commented_out_works_without_the_comment(
     path.write_text(text)
     shown = run_plain(repository, folder, "show").stdout
     assert "/.npm (optional)" in shown
-    assert "/.gitconfig (optional)" in shown
+    assert "/.inputrc (optional)" in shown
     assert "envSet     EDITOR" in shown
-    assert "envKeep    USER" in shown
+    assert "envKeep    SSH_AUTH_SOCK" in shown
 
 
 def run_plain(repository: Repository, folder: Path, *arguments: str) -> Outcome:
@@ -90,7 +90,7 @@ def test_init_overwrites_nothing(repository: Repository, folder: Path, name: str
         (folder / name).symlink_to("nowhere")
     else:
         (folder / name).write_text("mine")
-    for options in ((), ("--no-lock",), ("--yaml",)):
+    for options in ((), ("--no-lock",), ("--jsonnet",)):
         done = run(repository, folder, "init", *options)
         assert (done.status, f"/{name}: is there already" in done.stderr) == (1, True)
     assert os.listdir(folder) == [name]
@@ -116,7 +116,7 @@ def test_init_writes_both_files_or_none(repository: Repository, folder: Path) ->
 
 def test_init_without_a_network_and_the_lock_later(repository: Repository, folder: Path) -> None:
     run(repository, folder, "init", "--no-lock", "tool", MAGPKG_DEBIAN_MIRROR="file:/nowhere").checked()
-    assert os.listdir(folder) == ["magpkg.jsonnet"]
+    assert os.listdir(folder) == ["magpkg.yaml"]
     run(repository, folder, "lock").checked()
     assert locked(folder) == ["tool"]
 
@@ -196,7 +196,7 @@ def test_all_or_nothing(repository: Repository, folder: Path, words: tuple[str, 
 
 
 def test_a_jsonnet_manifest_is_left_alone_and_the_line_is_said(repository: Repository, folder: Path) -> None:
-    run(repository, folder, "init", "tool").checked()
+    run(repository, folder, "init", "--jsonnet", "tool").checked()
     text = (folder / "magpkg.jsonnet").read_text()
     for command, words in (("add", "write into its packages"), ("remove", "take out of its packages")):
         done = run(repository, folder, command, "tlib", "g++")

@@ -20,7 +20,12 @@ from magpkg.project.skeleton import jsonnet_text, yaml_text
 
 
 @click.command()
-@click.option("--yaml", "as_yaml", is_flag=True, help="Write magpkg.yaml, which `magpkg add` can change.")
+@click.option(
+    "--yaml/--jsonnet",
+    "as_yaml",
+    default=True,
+    help="Write magpkg.yaml, the default, or magpkg.jsonnet, a program, which `magpkg add` cannot change.",
+)
 @click.option("--no-lock", is_flag=True, help="Write no lock and ask no network; names are not checked.")
 @options.scope_options
 @options.trust_options

@@ -28,6 +28,12 @@ _RESERVED = frozenset(
 )
 
 
+_PRESETS_TOLD = (
+    "Taken over from the host where it has it: docs/presets.md tells what each preset opens. privateHome is a home",
+    "directory of this project's own, which keeps what tools download; temporaryHome in its place is empty each time.",
+)
+
+
 def reference(packages: str, name: str) -> str:
     """How Jsonnet names one package of the set that the variable `packages` holds."""
     plain = _IDENTIFIER.match(name) and name not in _RESERVED
@@ -53,18 +59,19 @@ def jsonnet_text(needs: Sequence[Need], suites: Sequence[str], *, git_file: bool
         "  // Where `magpkg lock` looks for them: suites of Debian.",
         f"  suites: {list(suites)},",
         "",
-        "  // What of the host is shown inside. The root itself is read-only.",
+        *(f"  // {line}" for line in _PRESETS_TOLD),
+        f"  presets: {_presets(needs)},",
+        "",
+        "  // What else of the host is shown inside. The root itself is read-only.",
         "  mounts: [",
-        "    // A home directory of its own, empty and gone when the command ends: room for what tools keep there.",
-        "    { type: 'tmpfs', target: '${HOME}', optional: true },",
         "    // The project, this directory, writable.",
         "    '${PROJECT}',",
         *(
             f"    {line}"
             for line in _git_lines("//", "{ type: 'bind', source: '${GIT_DIRECTORY}', optional: true },", git_file)
         ),
-        "    // What of your home is to be there: without the slashes, these are.",
-        "    // { type: 'ro-bind', source: '${HOME}/.gitconfig', optional: true },",
+        "    // What of your own home is to be there: without the slashes, these are.",
+        "    // { type: 'ro-bind', source: '${HOME}/.inputrc', optional: true },",
         *(f"    // {{ type: 'bind', source: '${{HOME}}/{path}', optional: true }}," for path in _kept(needs)),
         "  ],",
         "",
@@ -96,18 +103,19 @@ def yaml_text(needs: Sequence[Need], suites: Sequence[str], *, git_file: bool = 
         "# Where `magpkg lock` looks for them: suites of Debian.",
         f"suites: [{', '.join(suites)}]",
         "",
-        "# What of the host is shown inside. The root itself is read-only.",
+        *(f"# {line}" for line in _PRESETS_TOLD),
+        f"presets: [{', '.join(_presets(needs))}]",
+        "",
+        "# What else of the host is shown inside. The root itself is read-only.",
         "mounts:",
-        "  # A home directory of its own, empty and gone when the command ends: room for what tools keep there.",
-        '  - { type: tmpfs, target: "${HOME}", optional: true }',
         "  # The project, this directory, writable.",
         '  - "${PROJECT}"',
         *(
             f"  {line}"
             for line in _git_lines("#", '- { type: bind, source: "${GIT_DIRECTORY}", optional: true }', git_file)
         ),
-        "  # What of your home is to be there: without the number sign, these are.",
-        '  # - { type: ro-bind, source: "${HOME}/.gitconfig", optional: true }',
+        "  # What of your own home is to be there: without the number sign, these are.",
+        '  # - { type: ro-bind, source: "${HOME}/.inputrc", optional: true }',
         *(f'  # - {{ type: bind, source: "${{HOME}}/{path}", optional: true }}' for path in _kept(needs)),
         "",
         "# Variables: values, and names of those to take over from the host.",
@@ -118,6 +126,11 @@ def yaml_text(needs: Sequence[Need], suites: Sequence[str], *, git_file: bool = 
         "# network: false",
     ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _presets(needs: Sequence[Need]) -> list[str]:
+    uses_git = any("git" in need.packages for need in needs)
+    return ["privateHome", "caBundle", "proxies", *(["gitIdentity"] if uses_git else [])]
 
 
 def _listed(needs: Sequence[Need], comment: str, line: Callable[[str], str]) -> Iterator[str]:
