@@ -47,7 +47,7 @@ def shown(listing: bytes) -> list[Row]:
         match = _LINE.match(line)
         assert match, line
         kind, letters, size, moment, name, target = match.groups()
-        mode = sum(0o400 >> bit for bit, letter in enumerate(letters) if letter not in "-ST")
+        mode = sum(0o400 >> bit for bit, letter in enumerate(letters) if letter not in "-ST") & 0o755
         time = in_range(int((datetime.fromisoformat(moment).replace(tzinfo=UTC)).timestamp()))
         path = _plain(_unquoted(name))
         if kind == "C" and name.endswith('/"'):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 BYTES_MAX = 1 << 20
 """The most that one may hold: names, and attributes that are not read."""
 
-_RECORDS_MAX = 200
 _LATEST = 2**32 - 1
 _SPARSE = b"GNU.sparse."
 _SIZE_DIGITS_MAX = 19
@@ -37,7 +36,7 @@ def read_records(data: bytes, extension: Extension, *, everywhere: bool) -> int:
         digits = data[at : max(space, at)]
         end = at + int(digits) if digits.isdigit() else 0
         equals = data.find(b"=", space, end)
-        if not space < equals < end <= len(data) or data[end - 1] != 0x0A or count > _RECORDS_MAX:
+        if not space < equals < end <= len(data) or data[end - 1] != 0x0A:
             raise ValueError(f"an extended header without a record where one must be (byte {at})")
         _take(data[space + 1 : equals], data[equals + 1 : end - 1], extension, everywhere)
         at = end
