@@ -108,10 +108,15 @@ def _run(
     from magpkg.launch.supervise import let_go, supervise
 
     try:
-        status = supervise(waiting, words[0], held)
+        status = supervise(waiting, words[0], held, tied=plan.tied)
     except CommandNotStarted:
+        import os
+
+        from magpkg.launch.plan import TRIED, sum_of
+
         let_go(waiting)
         posix.close(held)
+        os.environ[TRIED] = sum_of((*plan.options, *words))
         return None  # the long way finds out why
     stamp(held)
     return status

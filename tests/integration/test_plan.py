@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from magpkg import __file__ as package_file
+from tests.support.files import settle
 from tests.support.process import Magpkg
 
 CORE_LOCK = f"{os.path.dirname(package_file)}/data/magpkg/packages/core.lock.json"
@@ -35,16 +36,6 @@ def project(magpkg: Magpkg) -> pathlib.Path:
     (directory / "magpkg.jsonnet").write_text(MANIFEST)
     settle(directory)
     return directory
-
-
-def settle(directory: pathlib.Path) -> None:
-    """Launch until a plan is kept: that of a file which was changed a moment ago is not."""
-    plans = pathlib.Path(directory, "plans-wait")
-    plans.write_text("")
-    changed = os.stat(plans).st_ctime_ns
-    while os.stat(plans).st_ctime_ns - changed < 60_000_000:
-        os.utime(plans)
-    plans.unlink()
 
 
 def imported(magpkg: Magpkg, *command: str, entering: tuple[str, ...] = ("venv",)) -> set[str]:

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from magpkg.project.launchers import SCRIPTS
-from tests.integration.test_plan import edit_keeping_size_and_time, settle
+from tests.integration.test_plan import edit_keeping_size_and_time
+from tests.support.files import settle
 from tests.support.manifests import expression
 from tests.support.process import TIMEOUT, Magpkg, Outcome
 from tests.support.terminal import Terminal

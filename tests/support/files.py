@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -93,3 +94,13 @@ def tree_digest(root: str) -> dict[str, tuple[str | int, ...]]:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
         told[path.removeprefix(root)] = (status.st_mode, status.st_mtime_ns, status.st_size, status.st_uid, content)
     return told
+
+
+def settle(directory: pathlib.Path) -> None:
+    """Launch until a plan is kept: that of a file which was changed a moment ago is not."""
+    plans = pathlib.Path(directory, "plans-wait")
+    plans.write_text("")
+    changed = os.stat(plans).st_ctime_ns
+    while os.stat(plans).st_ctime_ns - changed < 60_000_000:
+        os.utime(plans)
+    plans.unlink()

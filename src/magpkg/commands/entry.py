@@ -48,6 +48,7 @@ class Entry:
     answers: Sequence[Answer] | None
     """What the host answered, for the plan; None where a later launch may find more there."""
     granted: "tuple[Grant, ...]"
+    tied: bool
 
     def keep_plan(self, arguments: Sequence[str], environment: Mapping[str, str], *, told: bool = True) -> None:
         """Let the next launch with these arguments go the short way, see `magpkg.start`.
@@ -58,7 +59,16 @@ class Entry:
             return  # where the store takes nothing, each launch is as slow as this one
         sandbox, manifest, sources, around = self.sandbox, self.manifest, self.evaluated.sources, self.surroundings
         assigned = manifest.env_set
-        plan = Plan(self.bwrap, self.path, sandbox.directory, self.shell, sandbox.options, manifest.env_keep, assigned)
+        plan = Plan(
+            self.bwrap,
+            self.path,
+            sandbox.directory,
+            self.shell,
+            sandbox.options,
+            manifest.env_keep,
+            assigned,
+            tied=self.tied,
+        )
         key = make_key(arguments, environment)
         path = plan_path(self.store.root, key)
         named = (*host_variables(manifest.mounts), *around.variables)
@@ -72,7 +82,7 @@ class Entry:
                 with suppress(FileNotFoundError):
                     os.unlink(untold(path))
         except OSError as error:
-            say(f"warning: the next launch will be as slow as this one: {error.filename}: {error.strerror}")
+            say(f"warning: the next launch will be as slow as this one: {error.filename or path}: {error.strerror}")
 
 
 def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline: bool, quiet: bool) -> Entry:
@@ -115,7 +125,20 @@ def enter(given: "Inputs", overrides: "Overrides", *, jobs: int | None, offline:
         sandbox = replace(sandbox, environment={**sandbox.environment, "SHELL": found})
     granted = () if given.expression is not None else _granted(written, host)
     return Entry(
-        store, path, held, host.bwrap, manifest, evaluated, sandbox, view, shell, around, mark, answers, granted
+        store,
+        path,
+        held,
+        host.bwrap,
+        manifest,
+        evaluated,
+        sandbox,
+        view,
+        shell,
+        around,
+        mark,
+        answers,
+        granted,
+        overrides.die_with_parent,
     )
 
 

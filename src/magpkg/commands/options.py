@@ -93,11 +93,13 @@ def entry_options(command: _Command) -> _Command:
         chdir: str | None,
         shell: str | None,
         no_network: bool,
+        die_with_parent: bool,
         **others: object,
     ) -> object:
         from magpkg.manifest.overrides import Overrides
 
-        return command(overrides=Overrides(bind, ro_bind, dev_bind, setenv, keep, chdir, shell, no_network), **others)
+        overrides = Overrides(bind, ro_bind, dev_bind, setenv, keep, chdir, shell, no_network, die_with_parent)
+        return command(overrides=overrides, **others)
 
     options = (
         click.option("--bind", multiple=True, metavar="PATH[:TARGET]", help="Show this path of the host, writable."),
@@ -111,6 +113,7 @@ def entry_options(command: _Command) -> _Command:
         click.option("--keep", multiple=True, metavar="NAME", help="Take over this variable of the host."),
         click.option("--chdir", metavar="DIR", help="Start in this directory of the venv."),
         click.option("--no-network", is_flag=True, help="Let the command reach no network."),
+        click.option("--die-with-parent", is_flag=True, help="End the command even where magpkg is killed (SIGKILL)."),
         click.option("--shell", metavar="NAME", help="The shell to start where no command is given."),
     )
     return cast("_Command", _with_options(call, options))
@@ -287,12 +290,14 @@ def suites(store: Store, report: Callable[[str], None], *, offline: bool) -> "Su
 
 def working_directory(environment: Mapping[str, str]) -> str:
     """The working directory by the name that the shell has for it, if that is right, as pwd(1) gives it."""
+    from magpkg.launch.inherited import is_plain
+
     try:
         current = os.getcwd()
     except FileNotFoundError:
         raise working_directory_gone() from None
     named = environment.get("PWD", "")
-    if os.path.isabs(named) and os.path.normpath(named) == named:
+    if os.path.isabs(named) and os.path.normpath(named) == named and is_plain(named):
         try:
             if os.path.samefile(named, current):
                 return named

@@ -14,7 +14,7 @@ from magpkg.commands.terminal import say
 from magpkg.errors import CommandNotStarted
 from magpkg.launch import supervise
 from magpkg.launch.lock import stamp
-from magpkg.launch.plan import split_command
+from magpkg.launch.plan import TRIED, split_command, sum_of
 
 if TYPE_CHECKING:
     from magpkg.evaluation.evaluate import Inputs
@@ -57,8 +57,9 @@ def launch(
     debug: bool,
 ) -> int:
     """Run a command, or a shell where it is empty, in the venv of a manifest, and keep the plan of it."""
-    from magpkg.making.venv import check_command
+    from magpkg.making.venv import check_command, explain
 
+    tried = os.environ.pop(TRIED, "")
     entry = enter(given, overrides, jobs=jobs, offline=offline, quiet=quiet)
     told = tell_grants(entry.store, entry.evaluated.origin, entry.granted, quiet=quiet)
     words = list(command) or [entry.shell]
@@ -70,10 +71,15 @@ def launch(
         entry.keep_plan(arguments, os.environ, told=told)
     check_command(entry.view, entry.sandbox, words)
     try:
-        status = supervise.run(entry.bwrap, entry.sandbox.arguments(), words, entry.held)
+        if tried == sum_of((*entry.sandbox.options, *words)):
+            raise supervise.not_started(words[0])  # by the short way, and bwrap has told
+        status = supervise.run(
+            entry.bwrap, entry.sandbox.arguments(), words, entry.held, tied=overrides.die_with_parent
+        )
     except CommandNotStarted:
         from magpkg.sandbox.namespaces import check
 
+        explain(entry.view, entry.sandbox)
         check(entry.bwrap, filtered=entry.manifest.filtered, builds=bool(entry.manifest.unshare))
         raise
     stamp(entry.held)

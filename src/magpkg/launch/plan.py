@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_FORMAT = "magpkg plan 3"
+_FORMAT = "magpkg plan 4"
 # A file that changed so shortly before it was read may change again within one tick of its file system's clock.
 _SETTLED_NANOSECONDS = 50_000_000
 # What of the host's environment a plan depends on, beside the variables that it names.
@@ -22,11 +22,20 @@ _VARIABLES = ("PWD", "HOME", "USER", "PATH", "TERM", "TZ")
 _NOT_SET = "\n"  # which is not the same as empty: TZ says UTC then
 _WRITABLE_BY_OTHERS = 0o022
 
+TIED = "tied"
+"""What a plan says of a command that is not to outlive its launcher."""
+
+TRIED = "_MAGPKG_TRIED"
+"""The variable that tells the long way what the short way has tried: the sum of bwrap's options and the command."""
+
 
 class Plan:
-    """A launch but for the command and the values of the environment; `checks` is what it was made from."""
+    """A launch but for the command and the values of the environment; `checks` is what it was made from.
 
-    __slots__ = ("assigned", "bwrap", "checks", "directory", "keep", "options", "rootfs", "shell", "venv")
+    The command is `tied` if it is not to outlive its launcher.
+    """
+
+    __slots__ = ("assigned", "bwrap", "checks", "directory", "keep", "options", "rootfs", "shell", "tied", "venv")
 
     def __init__(
         self,
@@ -38,6 +47,8 @@ class Plan:
         keep: "Sequence[str]",
         assigned: "Sequence[tuple[str, str]]",
         checks: "Sequence[Sequence[str]]" = ((), (), (), ()),
+        *,
+        tied: bool = False,
     ) -> None:
         self.bwrap = bwrap
         self.venv = venv
@@ -48,6 +59,7 @@ class Plan:
         self.keep = keep
         self.assigned = assigned
         self.checks = checks
+        self.tied = tied
 
     def holds(self, environment: "Mapping[str, str]") -> bool:
         """Whether everything that the plan was made from is unchanged."""
@@ -82,6 +94,13 @@ def make_key(arguments: "Sequence[str]", environment: "Mapping[str, str]") -> li
     return [_FORMAT, __version__, package, posix.getcwd(), _user(), *variables, *arguments]
 
 
+def sum_of(texts: "Iterable[str]") -> str:
+    """What tells lists of texts apart well enough where the lists are compared, or no harm is in a mistake."""
+    text = "\0".join(texts).encode("utf-8", "surrogateescape")
+    words = memoryview(text + bytes(-len(text) % 8)).cast("Q")
+    return f"{sum(words) % 2**64:016x}"
+
+
 def _user() -> str:
     """Who the kernel takes this process for: user, group, the other groups, umask."""
     umask = posix.umask(0o077)
@@ -92,9 +111,7 @@ def _user() -> str:
 
 def plan_path(store_root: str, key: "Sequence[str]") -> str:
     """Where the plan named `key` is kept. The key itself is compared on reading, so the name need only spread."""
-    text = "\0".join(key).encode("utf-8", "surrogateescape")
-    words = memoryview(text + bytes(-len(text) % 8)).cast("Q")
-    return f"{store_root}/eval/{sum(words) % 2**64:016x}"
+    return f"{store_root}/eval/{sum_of(key)}"
 
 
 def untold(plan: str) -> str:
@@ -127,10 +144,10 @@ def load(path: str, key: "Sequence[str]") -> Plan | None:
         while chunk := posix.read(descriptor, status.st_size + 1):
             content += chunk
         found, *checks, fixed, options, keep, assigned = _unpacked(content)
-        bwrap, venv, directory, shell = fixed
+        bwrap, venv, directory, shell, tied = fixed
         if found != list(key) or len(checks) != 4:
             return None
-        return Plan(bwrap, venv, directory, shell, options, keep, _pairs(assigned), checks)
+        return Plan(bwrap, venv, directory, shell, options, keep, _pairs(assigned), checks, tied=tied == TIED)
     except (OSError, ValueError, IndexError):  # damaged: the long way makes it anew
         return None
     finally:
@@ -173,7 +190,7 @@ def save(
         list(absent),
         [text for pair in variables.items() for text in pair],
         [text for answer in answers for text in answer],
-        [plan.bwrap, plan.venv, plan.directory, plan.shell],
+        [plan.bwrap, plan.venv, plan.directory, plan.shell, TIED if plan.tied else ""],
         plan.options,
         plan.keep,
         [text for pair in plan.assigned for text in pair],

@@ -89,8 +89,13 @@ def supervise(waiting: Waiting, name: str, held: int, *, tied: bool = False) -> 
     finally:
         sentinel.dismiss()
     if status is None:
-        raise CommandNotStarted(f"bwrap could not start {name}; it says why above", _HINT)
+        raise not_started(name)
     return status
+
+
+def not_started(name: str) -> CommandNotStarted:
+    """The error for a command that bwrap could not start, of which it has told on standard error."""
+    return CommandNotStarted(f"bwrap could not start {name}; it says why above", _HINT)
 
 
 class _Supervisor:
@@ -140,27 +145,33 @@ class _Supervisor:
         """Pass on a signal that came, and those that came with it, unless the command has had them."""
         if _is_of_child(first):
             return
+        came, of_group = self._with_others(first)
+        numbers = [info.si_signo for info in came if not _is_of_child(info)]
+        target = self._target()
+        had = of_group if _shares_group(target) else set()
+        for number in numbers:
+            if number not in had:
+                _send(target, number)
+        self._noticed(numbers)
+
+    def _with_others(self, first: "signal.struct_siginfo") -> "tuple[list[signal.struct_siginfo], set[int]]":
+        """What has come by now, `first` among it, and which of it the group got."""
         came, of_group, self._told = [first], self._told, set()
         while True:
             told = self._sentinel.group_signals()
             while (info := signal.sigtimedwait(ALL_SIGNALS, 0)) is not None:
                 came.append(info)
             if told is None:
-                of_group |= {info.si_signo for info in came if info.si_code == _SI_KERNEL}
-                break
+                return came, of_group | {info.si_signo for info in came if info.si_code == _SI_KERNEL}
             of_group |= told
             if self._sentinel.is_fresh():
                 break
-        numbers = [info.si_signo for info in came if not _is_of_child(info)]
-        if not numbers:
-            return
-        target = self._target()
-        if not _shares_group(target):
-            of_group = set()
-        for number in numbers:
-            if number not in of_group:
-                _send(target, number)
-        self._noticed(numbers)
+        # SIGCONT and the stops take each other back, signal(7), maybe before it could be seen that the group had them.
+        if signal.SIGCONT in of_group:
+            of_group |= _STOPPING
+        elif of_group & _STOPPING:
+            of_group.add(signal.SIGCONT)
+        return came, of_group
 
     def _noticed(self, numbers: "Sequence[int]") -> None:
         """These signals came; the command has each of them by now."""

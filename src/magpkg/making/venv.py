@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from magpkg.errors import CommandNotStarted
+from magpkg.errors import CommandNotStarted, MagpkgError
 from magpkg.launch.environment import sandbox_environment
 from magpkg.launch.hostfiles import MISSING
 from magpkg.launch.lock import hold
@@ -14,6 +14,7 @@ from magpkg.manifest.manifest import Manifest, venv_hash
 from magpkg.manifest.mount import VARIABLES, Mount, expand_mounts, home_directory
 from magpkg.manifest.package import Package
 from magpkg.sandbox import sandbox
+from magpkg.sandbox.interpreter import check_interpreter
 from magpkg.sandbox.placing import ARGUMENTS_MAX, Point, place_mounts
 from magpkg.sandbox.privileges import proc_covers, root_options
 from magpkg.sandbox.seccomp import filter_options
@@ -198,6 +199,28 @@ def check_command(view: View, drawn: sandbox.Sandbox, command: Sequence[str]) ->
         raise CommandNotStarted("no shell: the venv has neither bash nor sh", "name a command after --", 127)
     found = view.find_command(command[0], drawn.environment["PATH"], drawn.directory)
     if found.state == MISSING:
+        if "/" in command[0] and os.path.exists(command[0]):
+            message = f"{command[0]}: is on this host, and the venv does not show it"
+            raise CommandNotStarted(message, f"--ro-bind {os.path.dirname(os.path.abspath(command[0]))} shows it", 127)
         raise CommandNotStarted(f"{command[0]}: command not found in the venv", "is its package in packages?", 127)
     if found.state == NOT_EXECUTABLE:
         raise CommandNotStarted(f"{command[0]}: cannot be executed: {found.path}", None, 126)
+    check_interpreter(view, command[0], found.path)
+
+
+def explain(view: View, drawn: sandbox.Sandbox) -> None:
+    """After bwrap failed: raise CommandNotStarted where a source or the working directory can be seen to be why."""
+    for mount in view.mounts:
+        if mount.is_bind:
+            try:
+                os.stat(mount.source)
+            except OSError as error:
+                message = f"mount {mount.target}: {mount.source} cannot be reached: {error.strerror}"
+                raise CommandNotStarted(message, "mark the mount optional: true, or leave it out") from None
+    try:
+        host = view.host_path(view.resolve(drawn.directory, "the working directory").path)
+    except MagpkgError:
+        return
+    if host is not None and not os.access(host, os.X_OK):
+        message = f"the working directory, {drawn.directory}, cannot be entered: Permission denied"
+        raise CommandNotStarted(message, "start elsewhere, or give --chdir DIR")

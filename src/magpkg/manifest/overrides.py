@@ -22,6 +22,7 @@ class Overrides:
     chdir: str | None = None
     shell: str | None = None
     no_network: bool = False
+    die_with_parent: bool = False
 
     def applied(self, manifest: Manifest, directory: str) -> Manifest:
         """The manifest with these on top; relative sources are seen from `directory`.
@@ -48,7 +49,8 @@ class Overrides:
                 words += [option, text]
         if self.chdir is not None:
             words += ["--chdir", self.chdir]
-        return [*words, "--no-network"] if self.no_network else words
+        words += ["--no-network"] if self.no_network else []
+        return [*words, "--die-with-parent"] if self.die_with_parent else words
 
     def _mounts(self, directory: str) -> Iterator[Mount]:
         for kind, texts in (("bind", self.bind), ("ro-bind", self.ro_bind), ("dev-bind", self.dev_bind)):

@@ -70,7 +70,7 @@ sub plan {
     my ($version) = $text =~ /^__version__ = "(.*)"$/m;
     my @variables = map { $ENV{$_} // "\n" } 'PWD', 'HOME', 'USER', 'PATH', 'TERM', 'TZ';
     my $user      = join ' ', $<, $(, umask;
-    my $key       = join "\0", 'magpkg plan 3', $version, $package, $directory, $user, @variables, @_;
+    my $key       = join "\0", 'magpkg plan 4', $version, $package, $directory, $user, @variables, @_;
     my $root      = $ENV{MAGPKG_STORE} || (($ENV{HOME} // '') =~ m{\A/} ? "$ENV{HOME}/.magpkg" : long_way());
     my $name = sprintf '%016x', unpack '%64Q*', $key . "\0" x (-length($key) % 8);
     open my $file, '<', "$root/eval/$name" or long_way();
@@ -81,7 +81,7 @@ sub plan {
     my @items = split /\0/, substr($content, length $key), -1;
     my %plan  = map { $_ => [splice @items, 0, shift @items] }
         'inputs', 'absent', 'variables', 'answers', 'fixed', 'options', 'keep', 'assigned';
-    "@items" eq '' && @{$plan{fixed}} == 4 or long_way();
+    "@items" eq '' && @{$plan{fixed}} == 5 && $plan{fixed}[4] eq '' or long_way();    # what is tied is magpkg's
     @plan{'bwrap', 'venv', 'directory'} = @{$plan{fixed}};
     $plan{rootfs} = "$plan{venv}/rootfs";
     return \%plan;
@@ -106,6 +106,7 @@ sub start {
     pipe my $gated, $gate or long_way();
     pipe $life, my $alive or long_way();
     my @given = ($hidden, $told, $gated);
+    $plan->{tried} = [@{$plan->{options}}];
     for (@{$plan->{options}}) {
         if ($_ eq "\x01reports") { open my $again, '>&', $told or long_way(); push @given, $again; $_ = fileno $again }
         if (s/\A\x01ids://) { $ids = $_; $_ = fileno $gated }

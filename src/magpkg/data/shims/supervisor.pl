@@ -1,19 +1,20 @@
 # The third part of the short way of a shim, see launcher.pl: supervise.py and sentinel.py. Compiled while bwrap works.
 
 our ($monitor, $reports, $gate, $life, $life_number, $ids, $held, $ALL, $PRCTL, $SIGTIMEDWAIT, $SIGPROCMASK, $EXIT_GROUP);
-our ($WAITID, $SIGACTION);
+our ($WAITID, $SIGACTION, $plan, @command);
 my ($SIGCHLD, $SIGCONT, $SIGSTOP, $SIGTSTP, $SI_KERNEL) = (17, 18, 19, 20, 128);
 my $none = pack 'q2', 0, 0;
-my ($command, $namespace, $theirs, $alone, $sentinel, %told, %came);    # $theirs: the monitor waits for the command
+my ($child, $namespace, $theirs, $alone, $sentinel, %told, %came);    # $theirs: the monitor waits for the command
 
 # The status of the command, or -n where signal n ended it.
 sub supervise {
     my $said = '';
     while ($said !~ /\}/) { sysread $reports, $said, 4096, length $said or last }
-    ($command) = $said =~ /"child-pid": *(\d+)/;
-    if (!defined $command) {
+    ($child) = $said =~ /"child-pid": *(\d+)/;
+    if (!defined $child) {
         waitpid $monitor, 0;
-        $? & 127 ? return -($? & 127) : (undef $monitor, long_way());    # magpkg finds out why
+        return -($? & 127) if $? & 127;
+        tried();
     }
     give_ids() if defined $ids;
     $namespace = $said =~ /"pid-namespace"/;
@@ -24,7 +25,7 @@ sub supervise {
     close $gate;
     my $status = waited();
     ending($sentinel) if defined $sentinel && !has_writers();
-    defined $status or (undef $monitor, long_way());
+    defined $status or tried();
     return $status;
 }
 
@@ -33,13 +34,21 @@ sub give_ids {
     my @maps = split /\|/, $ids;
     for ('uid_map', 'gid_map') {
         my $map;
-        next if sysopen($map, "/proc/$command/$_", 1) && syswrite $map, shift @maps;
-        kill KILL => $command;
+        next if sysopen($map, "/proc/$child/$_", 1) && syswrite $map, shift @maps;
+        kill KILL => $child;
         waitpid $monitor, 0;
         undef $monitor;
         long_way();
     }
     syswrite $gate, "x";
+}
+
+# magpkg finds out why bwrap failed, and need not have it fail again.
+sub tried {
+    undef $monitor;
+    my $text = join "\0", @{$plan->{tried}}, @command;
+    $ENV{_MAGPKG_TRIED} = sprintf '%016x', unpack '%64Q*', $text . "\0" x (-length($text) % 8);
+    long_way();
 }
 
 sub waited {
@@ -49,7 +58,7 @@ sub waited {
         my ($code, $pid, $how) = unpack 'x8 l x4 l x4 l', $info;
         if    (!$pid)              { next_signal() }
         elsif ($code == 5)         { waitpid $pid, 3; stopped($pid, $how) }    # CLD_STOPPED
-        elsif ($pid == $command)   {
+        elsif ($pid == $child)   {
             my $status = $code != 1 ? -$how : $how == 1 && never_started($pid) ? undef : $how;    # CLD_EXITED
             waitpid $pid, 0;
             return $namespace && defined $status && $came{$status - 128} ? 128 - $status : $status;
@@ -61,7 +70,7 @@ sub waited {
             while (sysread $reports, $said, 4096, length $said) { }
             my ($status) = $said =~ /"exit-code": *(\d+)/;
             if (!defined $status && $ended & 127) { $alone = 1; next }
-            if ($namespace && defined $status) { ending($command) }
+            if ($namespace && defined $status) { ending($child) }
             return defined $status && $came{$status - 128} ? 128 - $status : $status;
         }
     }
@@ -71,7 +80,7 @@ sub waited {
 sub never_started { return (split ' ', content("/proc/$_[0]/stat") =~ s/.*\) //sr)[6] & 0x40 }
 
 sub monitor_ended {
-    (split ' ', content("/proc/$command/stat") =~ s/.*\) //sr)[1] == $monitor or return 0;
+    (split ' ', content("/proc/$child/stat") =~ s/.*\) //sr)[1] == $monitor or return 0;
     while (lstat "/proc/$monitor/fd/$life_number") { }
     return 0 if $! != 2;
     ending($monitor);
@@ -83,7 +92,7 @@ sub next_signal {
     my $limit  = $namespace && $alone ? pack 'q2', 0, 100_000_000 : 0;
     my $number = syscall $SIGTIMEDWAIT, $ALL, $info, $limit, 8;
     if    ($number > 0) { pass_on($number, unpack 'x8 l', $info) }
-    elsif ($limit)      { end_leftovers($command) }
+    elsif ($limit)      { end_leftovers($child) }
 }
 
 sub pass_on {
@@ -101,19 +110,21 @@ sub pass_on {
         last if !defined $sentinel || !%{pending($sentinel)};
     }
     my @numbers = map { $_->[0] } grep { $_->[0] != $SIGCHLD || $_->[1] <= 0 } @came or return;
-    my $target = $namespace ? child_of_init($command) : $command;
+    my $target = $namespace ? child_of_init($child) : $child;
     my $group = getpgrp $target;
-    %group = () if defined $group && $group >= 0 && $group != getpgrp 0;
+    if (defined $group && $group >= 0 && $group != getpgrp 0) { %group = () }
+    elsif ($group{$SIGCONT}) { @group{20 .. 22} = (1) x 3 }
+    elsif (grep { $group{$_} } 20 .. 22) { $group{$SIGCONT} = 1 }
     kill $_, $target for grep { !$group{$_} } @numbers;
     @came{@numbers} = (1) x @numbers if $theirs;
 }
 
 sub stopped {
     my ($pid, $number) = @_;
-    if ($pid == $command && (!$theirs || $alone)) { return stop_with($pid, $number) }
+    if ($pid == $child && (!$theirs || $alone)) { return stop_with($pid, $number) }
     return if !$theirs || $pid != $monitor;
     kill $SIGCONT, $monitor;
-    my $target = $namespace ? child_of_init($command) : $command;
+    my $target = $namespace ? child_of_init($child) : $child;
     for (1 .. 30) {
         return stop_with($target, $number) if state($target) eq 'T';
         select undef, undef, undef, 0.01;
