@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run magpkg with the process's arguments and exit."""
-    if sys.getfilesystemencoding() != "utf-8":  # by `python -m magpkg`, in a locale of another encoding
+    if set_right() or sys.getfilesystemencoding() != "utf-8":  # the latter by `python -m magpkg`, in an older locale
         posix.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
-    set_right()
     status = _launched(sys.argv[1:]) if sys.argv[1:2] in (["venv"], ["run"]) else None
     if status is None:
         _find_libraries()

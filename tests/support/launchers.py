@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,8 +51,10 @@ Wrapper = Callable[[Sequence[str], str], list[str]]
 
 
 def _made(words: Sequence[str], directory: str) -> list[str]:
-    quoted = " ".join("'" + word.replace("$", "$$").replace("'", "'\\''") + "'" for word in words)
-    pathlib.Path(directory, "Makefile").write_text(f"all:\n\t@{quoted}\n")
+    script = pathlib.Path(directory, "recipe")
+    script.write_text(f"#!/bin/sh\nexec {shlex.join(words)}\n")
+    script.chmod(0o755)
+    pathlib.Path(directory, "Makefile").write_text("all:\n\t@./recipe\n")
     return ["make", "-j2", "-f", f"{directory}/Makefile"]
 
 

@@ -30,15 +30,21 @@ else:
 _KIND, _FIFO, _DEVICE, _FILE, _SOCKET = 0o170000, 0o010000, 0o020000, 0o100000, 0o140000
 
 
-def set_right() -> None:
-    """What every command of magpkg counts on, however it was started."""
+def set_right() -> bool:
+    """What every command of magpkg counts on, however it was started; whether a standard descriptor was closed.
+
+    Where one was, this process has it open now, but Python began without it.
+    """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    closed = False
     for number in range(3):
         try:
             posix.fstat(number)
         except OSError:
             # The lowest free number is taken. No file that is opened later can then be mistaken for standard output.
             posix.set_inheritable(posix.open("/dev/null", posix.O_RDWR), True)
+            closed = True
+    return closed
 
 
 def host_environment() -> dict[str, str]:

@@ -80,6 +80,7 @@ def launcher(
         lines.append(f'[ "${{MAGPKG_STORE-}}" ] || export MAGPKG_STORE={shlex.quote(store)}')
     if machine in _SYSTEM_CALLS and os.access(_PERL, os.X_OK):
         lines += [
+            *(f"[ -e /proc/self/fd/{n} ] || exec {n}{'<>'[n > 0]}/dev/null" for n in range(3)),
             f'if [ -t 0 ] || [ -t 1 ] || [ -t 2 ] || ! [ -r {shlex.quote(short)} ]; then exec "$@"; fi',
             *_perl_variables_aside(),
             f'{_PLAIN_PERL} exec {_PERL} -C0 {shlex.quote(short)} {_SYSTEM_CALLS[machine]} "$@"',

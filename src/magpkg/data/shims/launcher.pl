@@ -20,8 +20,6 @@ our @magpkg = @ARGV;
 $SIG{__DIE__} = \&long_way;
 $SIG{CHLD} = 'DEFAULT';
 $SIGACTION or long_way();    # a shim of an older magpkg
-my @null;                    # inherited.py: closed standard descriptors
-for (0 .. 2) { -e "/proc/self/fd/$_" or sysopen $null[$_], '/dev/null', 2 }
 shift until $ARGV[0] eq 'venv';
 my @options;
 push @options, shift until $ARGV[0] eq '--';
