@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_plan import settle
+from tests.support.files import settle
 from tests.support.manifests import expression
 from tests.support.process import Magpkg
 from tests.support.terminal import Terminal

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import pytest
 
 from magpkg.sandbox.links import follows_links
-from tests.integration.test_plan import settle
 from tests.support.automount import failing_automount
+from tests.support.files import settle
 from tests.support.manifests import expression
 from tests.support.process import Magpkg, Outcome
 from tests.support.users import user_without_rights

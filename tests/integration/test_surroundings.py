@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.test_plan import settle
 from tests.integration.test_presets import on_host
+from tests.support.files import settle
 from tests.support.manifests import expression
 from tests.support.process import Magpkg
 from tests.support.terminal import Terminal

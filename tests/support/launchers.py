@@ -42,7 +42,7 @@ def prepared(magpkg: Magpkg, kind: str, manifest: str, command: str, env: Mappin
     launcher = Launcher(kind, magpkg, command)
     if kind == "shim":
         magpkg.call([SCRIPT, "shim", "-q", ".magpkg/bin", command], env=env).checked()
-    elif kind == "warm":
+    else:
         magpkg.call([SCRIPT, "venv", "--", "true"], env=env)
     return launcher
 
