@@ -50,6 +50,14 @@ class _Loader(yaml.SafeLoader):
         self._weights[id(node)] = self._nodes - before
         return node
 
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        """See yaml.constructor: the value of a node. A tag such as !!bool may stand before what is none."""
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            problem = f"is no {node.tag.rpartition(':')[2]}: {error}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
 
 def _construct_number(loader: _Loader, node: Any) -> Any:
     # Digits to the base of sixty, 1:30:00, take time that grows with the square of their number.

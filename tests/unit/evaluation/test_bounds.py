@@ -46,6 +46,11 @@ def test_no_number_takes_long_or_ends_in_a_traceback() -> None:
     assert said("packages: 1:30") == "venv.packages: must be an array, got 90"
 
 
+@pytest.mark.parametrize("value", ["!!timestamp x", "2001-99-99", "!!bool x", "!!int ''", "!!float x", "!!int [a]"])
+def test_a_value_that_its_tag_does_not_fit_is_an_error(value: str) -> None:
+    assert said(f"envSet: {{A: {value}}}").startswith("a.yaml:1:13: ")
+
+
 def test_what_is_shown_is_all_that_is_looked_at() -> None:
     value: object = "x"
     for _ in range(60):
