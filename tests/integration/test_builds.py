@@ -49,6 +49,9 @@ def test_what_a_build_sees(own_store: Magpkg) -> None:
         "touch /usr/x 2>/dev/null || echo read-only",
         "for tree in /store/*; do touch $tree/x 2>/dev/null || echo kept; done",
         "touch /fetch/data.tar 2>/dev/null || echo unchanged",
+        "pattern=$(cat /proc/sys/kernel/core_pattern)",
+        "echo $pattern 2>/dev/null >/proc/sys/kernel/core_pattern || echo the host\\'s",
+        "grep ^Seccomp: /proc/self/status",
     ]
     own = Magpkg(own_store.store, own_store.home, own_store.directory, variables={"SECRET": "hush"})
     done = built(own, script(*lines), "cat", "/seen", fields=fetch)
@@ -67,6 +70,8 @@ def test_what_a_build_sees(own_store: Magpkg) -> None:
         "read-only",
         "kept",
         "unchanged",
+        "the host's",
+        "Seccomp:\t2",
     ]
 
 

@@ -111,6 +111,7 @@ rm -r /usr/share/own/old; rm /usr/share/own/file; mkdir /usr/share/own/file; ech
 mkfifo /usr/share/own/fifo; mknod /usr/share/own/null c 1 3
 update-alternatives --install /usr/bin/own own /usr/share/own/tool 5
 ! test -e /dev/tty || ! : </dev/tty
+if cat /proc/sys/kernel/core_pattern >/proc/sys/kernel/core_pattern; then exit 9; fi
 date >/var/log/own
 """
 FILES = {f"./usr/share/own/{name}": name for name in ("old/a", "old/b", "file", "tool", "kept")}

@@ -19,7 +19,8 @@ from magpkg.errors import MagpkgError
 from magpkg.making.bounds import SECONDS_VARIABLE, Bounds
 from magpkg.making.dpkg import DATABASE, Record
 from magpkg.making.rootfs import Member
-from magpkg.sandbox.seccomp import Rule, answer, assemble
+from magpkg.sandbox.privileges import cover, proc_covers
+from magpkg.sandbox.seccomp import VENV, Rule, answer, assemble
 from magpkg.store.tree import Tree
 
 _LOG_BYTES_MAX = 64 << 20
@@ -183,7 +184,7 @@ class Installation:
 
     def _start(self, script: str) -> None:
         """Run a shell's script in the sandbox, within bounds."""
-        program = assemble([Rule(call, answer(0)) for call in PRETENDED], os.uname().machine)
+        program = assemble([*(Rule(call, answer(0)) for call in PRETENDED), *VENV], os.uname().machine)
         if not program:
             raise MagpkgError(
                 f"package configured: no filter of system calls is known for {os.uname().machine}",
@@ -227,7 +228,8 @@ class Installation:
         return [  # the paths are the sandbox's
             self.bwrap, "--unshare-all", "--unshare-user", "--uid", "0", "--gid", "0", "--hostname", "localhost",
             "--die-with-parent", "--new-session", "--cap-drop", "ALL",
-            "--bind", self.root, "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--tmpfs", "/tmp",  # noqa: S108
+            "--bind", self.root, "/", "--proc", "/proc", *cover("/proc", proc_covers()), "--dev", "/dev",
+            "--tmpfs", "/run", "--tmpfs", "/tmp",  # noqa: S108
             "--clearenv", *variables, "--chdir", "/", "--seccomp", str(descriptor), "--sync-fd", str(held),
             "--", "/bin/sh", "-c", script,
         ]

@@ -39,6 +39,11 @@ def proc_covers() -> tuple[str, ...]:
     return COVERED_IN_PROC if os.geteuid() == 0 else ()
 
 
+def cover(proc: str, names: Sequence[str]) -> list[str]:
+    """bwrap's options that make what has these names in the proc mount at `proc` read-only."""
+    return [word for name in names for word in ("--ro-bind-try", f"/proc/{name}", f"{proc}/{name}")]
+
+
 def root_options(bwrap: str) -> tuple[str, ...]:
     """bwrap's options for a sandbox of whoever runs this, beside `DROPPED`; of root's it is tried what is possible.
 

@@ -18,7 +18,7 @@ from magpkg.launch.environment import bwrap_arguments
 from magpkg.launch.hostfiles import DIRECTORY, SYMLINK, UNKNOWN
 from magpkg.manifest.mount import Mount
 from magpkg.sandbox.placing import ARGUMENTS_MAX, Placed, too_many
-from magpkg.sandbox.privileges import DROPPED
+from magpkg.sandbox.privileges import DROPPED, cover
 from magpkg.sandbox.view import Files, View, is_within
 
 OWN_WORDS = 7
@@ -83,9 +83,7 @@ def draw(
             options += ["--perms", "1777"]
         options += [f"--{mount.type}", *([mount.source] if mount.is_bind else []), mount.target]
         if mount.type == "proc":
-            options += [
-                word for name in covered for word in ("--ro-bind-try", f"/proc/{name}", f"{mount.target}/{name}")
-            ]
+            options += cover(mount.target, covered)
         for way in ways.get(index, ()):
             options += ["--tmpfs", way]
     for path in _ours(placed, ways):
