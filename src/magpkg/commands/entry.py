@@ -76,6 +76,7 @@ class Entry:
         inputs, absent = sources.read_files | dict(around.files), (*sources.absent, *around.absent)
         try:
             if not told:
+                os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
                 record.write(untold(path), "")
             save(path, key, plan, inputs, absent, variables, self.answers, time.time_ns())
             if told:
