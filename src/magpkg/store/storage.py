@@ -32,7 +32,8 @@ def ownership(store: Store, environment: Mapping[str, str], *, entering: bool = 
     if status is not None and status.st_mode & 0o022:
         mode = f"{stat.S_IMODE(status.st_mode):04o}"
         message = f"the store {store.root} can be written to by others than you: its mode is {mode}"
-        yield Finding("store", False, message, f"chmod go-w {shlex.quote(store.root)}, if you trust what they have written so far")
+        fix = f"chmod go-w {shlex.quote(store.root)}, if you trust what they have written so far"
+        yield Finding("store", False, message, fix)
         return
     if entering and status is not None and status.st_uid == 0 != os.geteuid():
         yield Finding("store", True, f"the store {store.root} is root's")
