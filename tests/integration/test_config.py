@@ -42,6 +42,12 @@ def test_what_is_no_address_is_refused(magpkg: Magpkg, value: str) -> None:
     assert not Path(magpkg.home, ".config/magpkg").exists()
 
 
+def test_what_is_no_address_is_named_without_its_password(magpkg: Magpkg) -> None:
+    for words in (("ftp://user:geheim@mirror.example/debian",), ("--unset", "http://user:geheim@mirror.example/")):
+        done = magpkg.run("config", "mirror", *words)
+        assert done.status == 1 and "mirror.example" in done.stderr and "geheim" not in done.stderr
+
+
 def test_without_a_mirror_each_command_says_so_first(magpkg: Magpkg, tmp_path: Path) -> None:
     # A root of its own in which apt has no sources: what another distribution's machine looks like to magpkg.
     (tmp_path / "apt").mkdir()

@@ -7,6 +7,7 @@ import click
 from magpkg.commands import options
 from magpkg.commands.terminal import say, tell
 from magpkg.errors import MagpkgError
+from magpkg.fetch.failure import shown_url
 from magpkg.fetch.mirror import SETTING, VARIABLE, is_usable
 from magpkg.manifest.owners import read_setting
 from magpkg.project.settings import own_setting, write_setting
@@ -26,7 +27,7 @@ def config(unset: bool, quiet: bool, name: str, values: tuple[str, ...]) -> None
     """
     path = own_setting(os.environ, SETTING)
     if unset and values:
-        raise MagpkgError(f"--unset and {values[0]} contradict one another", "give one of them")
+        raise MagpkgError(f"--unset and {shown_url(values[0])} contradict one another", "give one of them")
     if not unset and not values:
         for line in read_setting(path, os.geteuid()):
             tell(line)
@@ -34,7 +35,7 @@ def config(unset: bool, quiet: bool, name: str, values: tuple[str, ...]) -> None
     for value in values:
         if not is_usable(value) or value.split() != [value]:
             hint = "it begins with http://, https:// or file:, and has dists/ and pool/ below it"
-            raise MagpkgError(f"{value}: is no address of a mirror", hint)
+            raise MagpkgError(f"{shown_url(value)}: is no address of a mirror", hint)
     write_setting(path, [value.rstrip("/") for value in values])
     if not quiet:
         say(f"{path}: written")
