@@ -172,6 +172,19 @@ SMALL = expression(
 )
 
 
+def test_no_image_has_a_file_that_makes_another_vanish(own_machine: Magpkg, tmp_path: Path) -> None:
+    data = tar_bytes({"opt/keep/": "", "opt/keep/a": "a", "opt/keep/.wh.a": ""})
+    (tmp_path / "a.tar").write_bytes(data)
+    source = {"filename": "a.tar", "sha256": sha256(data), "urls": [f"file:{tmp_path}/a.tar"]}
+    manifest = json.dumps({"packages": [{"name": "white", "build": "untar", "fetch": [source]}]})
+    for style in ("oci", "docker"):
+        refused = own_machine.run("export", "--format", style, "-o", f"{tmp_path}/image", "-e", manifest)
+        assert refused.status != 0 and "opt/keep/.wh.a: would make another file vanish" in refused.stderr
+        assert not (tmp_path / "image").exists()
+    with tarfile.open(exported(own_machine, tmp_path, "tar", manifest)) as archive:
+        assert "opt/keep/.wh.a" in archive.getnames()
+
+
 @pytest.mark.parametrize("style", ["oci", "docker"])
 def test_podman_runs_the_image(magpkg: Magpkg, tools: Tools, style: str) -> None:
     exported(magpkg, tools.directory, style, SMALL, "--tag", f"localhost/{style}:1")
