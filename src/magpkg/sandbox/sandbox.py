@@ -118,12 +118,13 @@ def _ways(mounts: Sequence[Mount], files: Files) -> dict[int, list[str]]:
     """What lies between a tmpfs, told by its place in the list, and the directories that are mounted in it.
 
     It would be writable if it were left to bwrap. That is right around single files, sockets and settings, which do not
-    make their surroundings look like a place for files; and in what is hidden, where programs keep theirs.
+    make their surroundings look like a place for files; in what is hidden, where programs keep theirs; and above mounts
+    that come with every venv.
     """
     ways: dict[int, list[str]] = {}
     for index, mount in enumerate(mounts):
         above = next((i for i in range(index - 1, -1, -1) if is_within(mount.target, mounts[i].target)), None)
-        if above is None or mounts[above].type != "tmpfs" or mounts[above].target == mount.target:
+        if above is None or mounts[above].type != "tmpfs" or mounts[above].target == mount.target or not mount.where:
             continue
         name = mount.target[len(mounts[above].target) :].split("/")[1]
         way = f"{mounts[above].target}/{name}"
