@@ -155,6 +155,19 @@ def test_beside_the_project_nothing_can_be_written_that_would_be_lost(anyone: Ma
     assert not os.path.exists(f"{home}/x")
 
 
+def test_beside_the_project_a_private_home_takes_nothing(anyone: Magpkg) -> None:
+    private = {"source": "${STATE}/home", "target": "${HOME}"}
+    write(anyone, private, "${PROJECT}", {"source": "${PROJECT}/sub", "target": "${HOME}/.cache/tool"})
+    home = anyone.home
+    for _ in range(2):
+        done = inside(anyone, f"touch {home}/src/x")
+        assert (done.status, "Read-only file system" in done.stderr) == (1, True)
+        inside(anyone, "touch ~/x ~/.cache/x ~/src/p/y && mkdir -p ~/other/deep").checked()
+    write(anyone, private, "${PROJECT}", {"source": "${PROJECT}/sub", "target": "${HOME}/other/sub"})
+    done = inside(anyone, "touch ~/other/y ~/other/deep/y && ls ~ ~/other").checked()  # what is there is not hidden
+    assert done.stdout.split() == [f"{home}:", "other", "src", "x", f"{home}/other:", "deep", "sub", "y"]
+
+
 def test_without_a_home_all_above_the_project_is_read_only(anyone: Magpkg) -> None:
     write(anyone, "${PROJECT}")
     for path in (f"{anyone.home}/src/x", f"{anyone.home}/x", "/home/x", "/x"):

@@ -70,6 +70,8 @@ class Mount:
     """Once expanded: the directory that symlinks must not lead the source out of; empty where they may."""
     variable: str = ""
     """Once expanded: the variable that the target begins with, by which it depends on the caller."""
+    kept: bool = False
+    """Once expanded: whether the source is in the project's state, where nothing but its launches has any business."""
 
     @property
     def is_bind(self) -> bool:
@@ -175,7 +177,8 @@ def expand_mount(mount: Mount, variables: Mapping[str, str]) -> Mount:
     target = _expand(mount.target, variables, mount.part("target"))
     leading = _leading(mount.source) if source != mount.source else ""
     place = variables[leading] if leading in PLACES and not mount.follow else ""
-    return replace(mount, source=source, target=target, place=place, variable=_leading(mount.target))
+    kept = mount.source.startswith(STATE)
+    return replace(mount, source=source, target=target, place=place, variable=_leading(mount.target), kept=kept)
 
 
 def _leading(path: str) -> str:

@@ -16,6 +16,7 @@ _DEV_LINKS = ("core", "fd", "stderr", "stdin", "stdout")
 _SYSTEM = tuple(mount.target for mount in DEFAULT_MOUNTS if mount.target != SCRATCH_MOUNT.target)
 # What base-files has in root's home is for copying.
 _HOMES = ("/root",)
+_WAY = "what lies above a mount"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,15 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The view with all mounts that can be made; what of the rootfs lacks a place for some; what of the host does."""
+    """The view with all mounts that can be made; what of the rootfs lacks a place for some; what of the host does.
+
+    `ways` are those of the mounts that are of no manifest, see `_ways`; they are to be made read-only in the end.
+    """
 
     view: View
     opened: tuple[str, ...]
     points: tuple[Point, ...]
+    ways: tuple[Mount, ...] = ()
 
 
 def place_mounts(
@@ -54,8 +59,52 @@ def place_mounts(
             raise too_many(len(wanted))
         placed, failed = _all_placed(wanted, rootfs, files)
         if failed is None:
-            return placed
+            return _with_ways(placed, wanted, rootfs, files)
         left.remove(wanted[failed])  # what it would have replaced counts again
+
+
+def _with_ways(placed: Placed, mounts: Sequence[Mount], rootfs: str, files: Files) -> Placed:
+    """The mounts placed anew among the ways that they need, each just after the mount that it lies in."""
+    ways = _ways(placed.view.mounts, files)
+    if not ways:
+        return placed
+    among = [mount for index, given in enumerate(mounts) for mount in (given, *ways.get(index, ()))]
+    placed, _ = _all_placed(among, rootfs, files)
+    targets = {way.target for below in ways.values() for way in below}
+    closed = (mount for mount in placed.view.mounts if mount.where == _WAY and mount.target in targets)
+    return replace(placed, ways=tuple(closed))
+
+
+def _ways(mounts: Sequence[Mount], files: Files) -> dict[int, list[Mount]]:
+    """What is to lie between a home in memory, or in the store, and the directories that are mounted in it.
+
+    It would be writable if it were left to bwrap, and what is written there, a step beside the project, would be gone
+    with the command, or in the store. So it is a tmpfs that is read-only. That would be wrong around single files,
+    sockets and settings, which do not make their surroundings look like a place for files; in what is hidden, where
+    programs keep theirs; above mounts that come with every venv; and over what a command has left in the store. The
+    mounts that these lie in are told by their place in the list.
+    """
+    ways: dict[int, list[Mount]] = {}
+    for index, mount in enumerate(mounts):
+        above = next((i for i in range(index - 1, -1, -1) if is_within(mount.target, mounts[i].target)), None)
+        if above is None or mounts[above].target == mount.target or not mount.where:
+            continue
+        home = mounts[above]
+        name = mount.target[len(home.target) :].split("/")[1]
+        way = Mount("tmpfs", "", f"{home.target}/{name}", where=_WAY)
+        if way.target == mount.target or name.startswith(".") or way in ways.get(above, ()):
+            continue
+        if mount.is_bind and files.source_kind(mount.source) != DIRECTORY:
+            continue
+        if home.type == "tmpfs" or (home.kept and home.type == "bind" and _is_free(f"{home.source}/{name}", files)):
+            ways.setdefault(above, []).append(way)
+    return ways
+
+
+def _is_free(path: str, files: Files) -> bool:
+    """Whether a directory may be covered: it is missing or empty."""
+    kind = files.kind(path)
+    return kind == MISSING or (kind == DIRECTORY and not files.names(path))
 
 
 def _all_placed(mounts: Sequence[Mount], rootfs: str, files: Files) -> tuple[Placed, int | None]:

@@ -3,8 +3,7 @@
 The rootfs is bound whole, read-only. bwrap cannot make a mount point under that, and must not be led through a symlink
 of the rootfs. So where a mount needs a place that the rootfs lacks, the directory that lacks it is opened up: a tmpfs
 over it, onto which each of its entries is bound anew. What is opened up is made read-only when all mounts are made, and
-so is what lies between a tmpfs of the manifest and a directory that is mounted in it: a file that is written there, a
-step beside the project, would be gone with the command.
+so is what lies between a home in memory or in the store and a directory that is mounted in it, see `placing`.
 """
 
 import posixpath
@@ -16,10 +15,9 @@ from magpkg.errors import MagpkgError
 from magpkg.launch.bwrap import MARK
 from magpkg.launch.environment import bwrap_arguments
 from magpkg.launch.hostfiles import DIRECTORY, SYMLINK, UNKNOWN
-from magpkg.manifest.mount import Mount
 from magpkg.sandbox.placing import ARGUMENTS_MAX, Placed, too_many
 from magpkg.sandbox.privileges import DROPPED, cover
-from magpkg.sandbox.view import Files, View, is_within
+from magpkg.sandbox.view import Files, View
 
 OWN_WORDS = 7
 """The words of bwrap's command line between its name and the command, see launch.bwrap: they count too."""
@@ -72,21 +70,18 @@ def draw(
     What is `covered`, by its name in a proc file system, is read-only in each proc mount.
     """
     view = placed.view
-    ways = _ways(view.mounts, files)
     options = [*isolation, *DROPPED]
     if "/" not in placed.opened:
         options += ["--ro-bind", rootfs, "/"]
     for path in sorted(placed.opened):
         options += _open_up(path, rootfs, placed, files)
-    for index, mount in enumerate(view.mounts):
+    for mount in view.mounts:
         if mount.type == "tmpfs" and mount.target in _SCRATCH:
             options += ["--perms", "1777"]
         options += [f"--{mount.type}", *([mount.source] if mount.is_bind else []), mount.target]
         if mount.type == "proc":
             options += cover(mount.target, covered)
-        for way in ways.get(index, ()):
-            options += ["--tmpfs", way]
-    for path in _ours(placed, ways):
+    for path in _ours(placed):
         options += ["--remount-ro", path]
     sandbox = Sandbox(tuple(options), dict(environment), directory)
     if len(sandbox.arguments()) + OWN_WORDS > ARGUMENTS_MAX:
@@ -114,35 +109,12 @@ def _is_within_opened(path: str, placed: Placed) -> bool:
     return path != "/" and posixpath.dirname(path) in placed.opened
 
 
-def _ways(mounts: Sequence[Mount], files: Files) -> dict[int, list[str]]:
-    """What lies between a tmpfs, told by its place in the list, and the directories that are mounted in it.
-
-    It would be writable if it were left to bwrap. That is right around single files, sockets and settings, which do not
-    make their surroundings look like a place for files; in what is hidden, where programs keep theirs; and above mounts
-    that come with every venv.
-    """
-    ways: dict[int, list[str]] = {}
-    for index, mount in enumerate(mounts):
-        above = next((i for i in range(index - 1, -1, -1) if is_within(mount.target, mounts[i].target)), None)
-        if above is None or mounts[above].type != "tmpfs" or mounts[above].target == mount.target or not mount.where:
-            continue
-        name = mount.target[len(mounts[above].target) :].split("/")[1]
-        way = f"{mounts[above].target}/{name}"
-        if way == mount.target or name.startswith(".") or way in ways.get(above, ()):
-            continue
-        if not mount.is_bind or files.source_kind(mount.source) == DIRECTORY:
-            ways.setdefault(above, []).append(way)
-    return ways
-
-
-def _ours(placed: Placed, ways: Mapping[int, list[str]]) -> Iterator[str]:
-    """The tmpfs of this module's own; not those that a mount hides, since that would be what is made read-only."""
-    mounts = placed.view.mounts
+def _ours(placed: Placed) -> Iterator[str]:
+    """The tmpfs that no mount asked for; not those that one hides, since that would be what is made read-only."""
+    view = placed.view
     roots = (path for path in placed.opened if not _is_within_opened(path, placed))
-    yield from (path for path in roots if placed.view.covering(path) is None)
-    for index, below in ways.items():
-        later = [mount.target for mount in mounts[index + 1 :]]
-        yield from (way for way in below if not any(is_within(way, target) for target in later))
+    yield from (path for path in roots if view.covering(path) is None)
+    yield from (way.target for way in placed.ways if view.covering(way.target) is way)
 
 
 def chosen_directory(view: View, path: str) -> str:

@@ -6,6 +6,7 @@ A golden file holds one option a line, with its values, quoted as for a shell.
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -259,6 +260,36 @@ def test_what_is_missing_below_a_writable_mount_is_told_and_not_left_to_bwrap() 
     told = [(point.root, point.path, point.is_directory) for point in placed.points]
     assert told == [("/home/ada/project", "a/b", False), ("/home/ada/project", "sub/c", True)]
     assert placed.opened == ("/",)
+
+
+def test_a_home_in_the_store_is_closed_towards_the_project_where_nothing_is_hidden() -> None:
+    home = Mount("bind", "/state/home", "/home/ada", where="m", kept=True)
+    files = DictFiles({**FILES.nodes, "/state/home/taken/x": "file", "/state/home/empty": "dir"})
+    mounts = [
+        home,
+        bind("/home/ada/src/p"),
+        bind("/home/ada/taken/p"),
+        bind("/home/ada/empty/p"),
+        bind("/home/ada/.c/p"),
+    ]
+    placed = place_mounts(ROOT, mounts, files, defaults=False)
+    assert [way.target for way in placed.ways] == ["/home/ada/src", "/home/ada/empty"]
+    assert [point.path for point in placed.points] == ["src", "taken/p", ".c/p"]
+    assert [
+        point.path
+        for point in place_mounts(ROOT, [replace(home, kept=False), *mounts[1:]], files, defaults=False).points
+    ] == [
+        "src/p",
+        "taken/p",
+        "empty/p",
+        ".c/p",
+    ]
+    words = draw(placed, ROOT, files, {}, "/").options
+    assert [words[i + 1] for i, word in enumerate(words) if word == "--remount-ro"] == [
+        "/home",
+        "/home/ada/src",
+        "/home/ada/empty",
+    ]
 
 
 def test_an_optional_mount_that_cannot_be_made_replaces_none() -> None:
