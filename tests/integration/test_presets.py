@@ -34,6 +34,7 @@ PRESETS = (
     "gpgAgent",
     "gpu",
     "privateHome",
+    "privateTmp",
     "project",
     "proxies",
     "resolver",
@@ -380,6 +381,17 @@ def test_a_private_home_stays_and_is_the_projects_alone(magpkg: Magpkg) -> None:
     assert listed() == []
     magpkg.run("cleanup", "--all", "--max-age-days", "36500").checked()
     assert (place / "home").is_dir()
+
+
+def test_a_private_tmp_is_empty_but_for_what_is_mounted_there(magpkg: Magpkg, session: pathlib.Path) -> None:
+    (session / "agent").mkdir()
+    socket_path, other = session / "agent" / "s", session / "tmux"
+    host = {"SSH_AUTH_SOCK": str(socket_path)}
+    with listening(socket_path, other):
+        for names in (("privateTmp", "sshAgent"), ("sshAgent", "privateTmp")):
+            text = manifest(*names)
+            assert reached(magpkg, text, [socket_path], host) == ["s"]
+            assert inside(magpkg, text, f"test -e {other} || echo unseen; stat -c %a /tmp", host) == ["unseen", "1777"]
 
 
 def test_a_temporary_home_goes(magpkg: Magpkg) -> None:

@@ -144,6 +144,9 @@ local bundle = '/etc/ssl/certs/ca-certificates.crt';
   // In place of HOME an empty directory that is gone when the command ends.
   temporaryHome: first({ type: 'tmpfs', target: '${HOME}', optional: true }),
 
+  // In place of the host's /tmp an empty one. Sockets that are mounted one by one, such as an agent's, show through it.
+  privateTmp: first({ type: 'tmpfs', target: '/tmp' }),
+
   // The manifest's directory, writable.
   project: { mounts+: ['${PROJECT}'] },
 
