@@ -138,7 +138,7 @@ def test_a_host_that_has_nothing_of_it(magpkg: Magpkg, name: str) -> None:
     text = manifest(name, fields=f"mountDefaults: false, mounts: [{DEVICES}, {{ type: 'proc', target: '/proc' }}]")
     done = bare.venv(text, "sh", "-c", script)
     assert done.stdout.startswith("started\n"), done.stderr
-    hidden = ("/dev", "/proc", "/sys", "/run/magpkg/")
+    hidden = ("/dev", "/proc", "/sys", "/run/magpkg-")
     mounted = {path for path in done.stdout.split()[1:] if not path.startswith(hidden)}
     rootfs = {f"/{top}" for top in os.listdir(magpkg.rootfs(text))}
     if name in ("cwd", "project"):

@@ -129,7 +129,7 @@ def test_a_terminal_that_only_the_host_knows(magpkg: Magpkg, host_files: pathlib
     assert says(magpkg, "tput clear; echo", env=host) == ["kitty-clears"]
     assert says(magpkg, "TERM=xterm tput colors", env=host) == ["8"]
     for known in ("xterm-256color", "dumb"):
-        assert says(magpkg, "ls /run; echo $TERMINFO_DIRS", env={**host, "TERM": known}) == ["lock", "magpkg", ""]
+        assert says(magpkg, "ls -d /run/terminfo; echo $TERMINFO_DIRS", env={**host, "TERM": known}) == [""]
     assert magpkg.venv(HERMETIC, "tput", "clear", env=host).status != 0
     moved = host_files / "moved"
     moved.mkdir()

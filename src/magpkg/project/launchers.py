@@ -63,7 +63,7 @@ def marker(origin: str, expression: str | None) -> str:
     """
     place = os.path.realpath(origin) if os.path.isabs(origin) else origin
     text = "\0".join((place, expression or ""))
-    return f"/run/magpkg/{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
+    return f"/run/magpkg-{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
 
 
 def launcher(

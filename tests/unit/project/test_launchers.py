@@ -19,7 +19,7 @@ from magpkg.project.launchers import (
     write,
 )
 
-INSIDE = Inside("/run/magpkg/0123456789abcdef", "/opt/a b/cc")
+INSIDE = Inside("/run/magpkg-0123456789abcdef", "/opt/a b/cc")
 
 
 def text(machine: str = "x86_64", store: str = "") -> str:
@@ -37,7 +37,7 @@ def test_a_launcher_is_magpkg_venv_where_the_kernels_calls_are_not_known(tmp_pat
 def test_the_launcher_word_for_word() -> None:
     head, comment, own, words, *rest = text("riscv64", "/st}ore").splitlines()
     assert (head, comment.startswith("# A shim of magpkg")) == ("#!/bin/sh", True)
-    assert own == """[ -d /run/magpkg/0123456789abcdef ] && exec '/opt/a b/cc' "$@\""""
+    assert own == """[ -d /run/magpkg-0123456789abcdef ] && exec '/opt/a b/cc' "$@\""""
     assert words == """set -- '/opt/it'"'"'s/magpkg' venv -f '/a b/$m.jsonnet' -- cc "$@\""""
     assert rest == ["[ \"${MAGPKG_STORE-}\" ] || export MAGPKG_STORE='/st}ore'", 'exec "$@"']
     assert "MAGPKG_STORE" not in text()
