@@ -15,7 +15,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from magpkg.evaluation.evaluate import Inputs, evaluate
+from magpkg.evaluation.evaluate import evaluate
+from magpkg.evaluation.inputs import Inputs
 from magpkg.making.rootfs import Member, assemble
 from magpkg.manifest.manifest import read_manifest
 from magpkg.manifest.package import PackageGraph, make_package
@@ -36,7 +37,8 @@ _MOUNTS = """
 """
 _EVALUATE = """
 import sys
-from magpkg.evaluation.evaluate import Inputs, evaluate
+from magpkg.evaluation.evaluate import evaluate
+from magpkg.evaluation.inputs import Inputs
 from magpkg.manifest.manifest import read_manifest
 from magpkg.manifest.package import PackageGraph
 graph = PackageGraph()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from magpkg.evaluation.evaluate import CORE_LOCK
+from magpkg.evaluation.program import CORE_LOCK
 from tests.support.process import Magpkg
 from tests.support.repository import Repository
 from tests.support.terminal import Terminal

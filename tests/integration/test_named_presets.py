@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from magpkg.evaluation.evaluate import Inputs, evaluate
+from magpkg.evaluation.evaluate import evaluate
+from magpkg.evaluation.inputs import Inputs
 from magpkg.manifest.package import PackageGraph
 from tests.support.process import Magpkg
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from magpkg.evaluation.evaluate import CORE_LOCK
+from magpkg.evaluation.program import CORE_LOCK
 from tests.support.manifests import expression
 from tests.support.process import Magpkg, Outcome
 

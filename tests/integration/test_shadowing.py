@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from magpkg.evaluation.evaluate import DATA_DIRECTORY
+from magpkg.evaluation.program import DATA_DIRECTORY
 from tests.support.manifests import expression
 from tests.support.process import Magpkg
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from magpkg.evaluation.evaluate import CORE_LOCK
+from magpkg.evaluation.program import CORE_LOCK
 from tests.support.files import tree_digest
 from tests.support.manifests import expression
 from tests.support.process import Magpkg

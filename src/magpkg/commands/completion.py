@@ -119,7 +119,7 @@ def lock_names(context: click.Context, begun: str) -> Iterable[str]:
 def locked_names(context: click.Context, _: str) -> Iterable[str]:
     """What a manifest's closure may have: the names of the lock beside it, without one those that ship."""
     from magpkg.debian.lockfile import load_lock
-    from magpkg.evaluation.evaluate import CORE_LOCK
+    from magpkg.evaluation.program import CORE_LOCK
 
     lock = _lock(context) or load_lock(CORE_LOCK)
     return lock.pins if lock is not None else ()

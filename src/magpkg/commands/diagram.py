@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from magpkg.errors import MagpkgError
-from magpkg.evaluation.evaluate import DATA_DIRECTORY, Inputs, evaluate
+from magpkg.evaluation.evaluate import evaluate
+from magpkg.evaluation.inputs import Inputs
+from magpkg.evaluation.program import DATA_DIRECTORY
 from magpkg.launch import supervise
 from magpkg.launch.hostfiles import HostFiles
 from magpkg.making.venv import Host, draw, ensure

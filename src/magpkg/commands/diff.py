@@ -16,7 +16,7 @@ from magpkg.store import inventory
 from magpkg.store.store import Store
 
 if TYPE_CHECKING:
-    from magpkg.evaluation.evaluate import Inputs
+    from magpkg.evaluation.inputs import Inputs
     from magpkg.manifest.manifest import Manifest
 
 _HASH = re.compile(r"[0-9a-f]{7,64}\Z")

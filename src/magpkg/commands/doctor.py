@@ -72,7 +72,7 @@ def _bwrap(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 def _evaluation() -> Finding:
     try:
-        from magpkg.evaluation.evaluate import Inputs
+        from magpkg.evaluation.inputs import Inputs
 
         options.manifest(Inputs("{ packages: (import 'magpkg/packages/core.libsonnet').base }"))
     except MagpkgError as error:

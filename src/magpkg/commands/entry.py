@@ -20,7 +20,8 @@ from magpkg.store import record
 from magpkg.store.store import Store
 
 if TYPE_CHECKING:
-    from magpkg.evaluation.evaluate import Evaluated, Inputs
+    from magpkg.evaluation.evaluate import Evaluated
+    from magpkg.evaluation.inputs import Inputs
     from magpkg.inspection.grants import Grant
     from magpkg.making.venv import Drawn, Host
     from magpkg.manifest.manifest import Manifest

@@ -14,7 +14,7 @@ from magpkg.commands.terminal import download_line, say, size, speaker, standard
 from magpkg.errors import MagpkgError, storage_hint
 
 if TYPE_CHECKING:
-    from magpkg.evaluation.evaluate import Inputs
+    from magpkg.evaluation.inputs import Inputs
     from magpkg.manifest.manifest import Manifest
     from magpkg.store.store import Store
 

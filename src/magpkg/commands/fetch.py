@@ -9,7 +9,7 @@ from magpkg.commands import options
 from magpkg.commands.terminal import download_line, say, speaker
 
 if TYPE_CHECKING:
-    from magpkg.evaluation.evaluate import Inputs
+    from magpkg.evaluation.inputs import Inputs
 
 
 @click.command()

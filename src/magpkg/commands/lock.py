@@ -24,7 +24,8 @@ from magpkg.debian.release import moment
 from magpkg.debian.suite import Suites, Trust
 from magpkg.debian.textfile import own_target
 from magpkg.errors import MagpkgError
-from magpkg.evaluation.evaluate import Inputs, evaluate, suites_of
+from magpkg.evaluation.evaluate import evaluate, suites_of
+from magpkg.evaluation.inputs import Inputs
 from magpkg.manifest.sources import MANIFEST_NAMES, Sources, nearest_manifest
 
 

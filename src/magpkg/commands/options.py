@@ -15,7 +15,8 @@ from magpkg.store.store import Store
 
 if TYPE_CHECKING:
     from magpkg.debian.suite import Suites, Trust
-    from magpkg.evaluation.evaluate import Evaluated, Inputs
+    from magpkg.evaluation.evaluate import Evaluated
+    from magpkg.evaluation.inputs import Inputs
     from magpkg.making.venv import Host
     from magpkg.manifest.manifest import Manifest
     from magpkg.manifest.mount import Mount
@@ -72,7 +73,7 @@ def _inputs(
     found: bool = False,
 ) -> "Inputs":
     """The evaluation that the manifest options ask for; as in the jsonnet command, the last -J is looked in first."""
-    from magpkg.evaluation.evaluate import Inputs
+    from magpkg.evaluation.inputs import Inputs
 
     if expression is not None and file is not None:
         raise MagpkgError("-e and -f both name a manifest", "give one of them")

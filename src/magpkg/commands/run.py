@@ -13,7 +13,7 @@ from magpkg.commands.venv import launch
 from magpkg.debian.lockfile import LOCK_NAME, Lock, load_lock, lock_text, save_lock
 from magpkg.debian.locking import Scope, make_lock, visit
 from magpkg.debian.suite import Trust
-from magpkg.evaluation.evaluate import Inputs
+from magpkg.evaluation.inputs import Inputs
 from magpkg.project.adhoc import MANIFEST_NAME, AdHoc, read_names
 from magpkg.project.needs import Need
 from magpkg.project.skeleton import yaml_text

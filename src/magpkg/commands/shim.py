@@ -19,7 +19,7 @@ from magpkg.sandbox.view import EXECUTABLE
 
 if TYPE_CHECKING:
     from magpkg.commands.entry import Entry
-    from magpkg.evaluation.evaluate import Inputs
+    from magpkg.evaluation.inputs import Inputs
     from magpkg.manifest.overrides import Overrides
 
 
@@ -93,7 +93,7 @@ def _path(entry: "Entry", command: str) -> str | None:
 def _all_commands(entry: "Entry") -> list[str]:
     """The commands of the packages that the manifest names, the base left out, as far as they can be shims."""
     from magpkg.debian.lockfile import LOCK_NAME, load_lock
-    from magpkg.evaluation.evaluate import CORE_LOCK
+    from magpkg.evaluation.program import CORE_LOCK
     from magpkg.inspection.commands import commands_of
     from magpkg.inspection.outline import outline
 

@@ -18,7 +18,8 @@ from magpkg.store import inventory
 from magpkg.store.store import Store
 
 if TYPE_CHECKING:
-    from magpkg.evaluation.evaluate import Evaluated, Inputs
+    from magpkg.evaluation.evaluate import Evaluated
+    from magpkg.evaluation.inputs import Inputs
 
 
 @click.command()

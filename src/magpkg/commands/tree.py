@@ -12,7 +12,7 @@ from magpkg.inspection.outline import Node, Outline, dot_lines, mermaid_lines, o
 from magpkg.manifest.field import near
 
 if TYPE_CHECKING:
-    from magpkg.evaluation.evaluate import Inputs
+    from magpkg.evaluation.inputs import Inputs
 
 _FORMATS = {"dot": dot_lines, "mermaid": mermaid_lines}
 

@@ -17,7 +17,7 @@ from magpkg.launch.lock import stamp
 from magpkg.launch.plan import TRIED, split_command, sum_of
 
 if TYPE_CHECKING:
-    from magpkg.evaluation.evaluate import Inputs
+    from magpkg.evaluation.inputs import Inputs
     from magpkg.manifest.overrides import Overrides
 
 

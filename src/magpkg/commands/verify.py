@@ -15,7 +15,7 @@ from magpkg.store.cleanup import FETCHED, PACKAGE, VENV
 from magpkg.store.store import Store
 
 if TYPE_CHECKING:
-    from magpkg.evaluation.evaluate import Inputs
+    from magpkg.evaluation.inputs import Inputs
     from magpkg.manifest.manifest import Manifest
 
 _SHOWN = 20  # differences of one thing; --json has them all

@@ -7,7 +7,7 @@ from magpkg import __version__
 from magpkg.commands import options
 from magpkg.commands.terminal import tell
 from magpkg.errors import MagpkgError
-from magpkg.evaluation.evaluate import evaluator_version
+from magpkg.evaluation.program import evaluator_version
 
 _SECONDS = 10  # a program that is named bwrap, and is something else, may wait for what never comes
 

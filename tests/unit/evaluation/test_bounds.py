@@ -7,7 +7,8 @@ import time
 import pytest
 
 from magpkg.errors import MagpkgError
-from magpkg.evaluation.evaluate import Inputs, evaluate, parse_plain
+from magpkg.evaluation.evaluate import evaluate, parse_plain
+from magpkg.evaluation.inputs import Inputs
 from magpkg.evaluation.stack import roomy
 from magpkg.manifest.field import shown
 from magpkg.manifest.manifest import read_manifest

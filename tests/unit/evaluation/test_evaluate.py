@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from magpkg.errors import MagpkgError
-from magpkg.evaluation.evaluate import Inputs, evaluate
+from magpkg.evaluation.evaluate import evaluate
+from magpkg.evaluation.inputs import Inputs
 from magpkg.manifest.manifest import Manifest, read_manifest
 from magpkg.manifest.package import PackageGraph, runtime_closure
 
