@@ -35,7 +35,8 @@ def test_what_is_young_stays_and_what_is_old_goes(own_store: Magpkg) -> None:
     assert f"removed venv {name}" in done
     assert "bytes)" in done
     assert os.listdir(f"{own_store.store}/venv") == []
-    assert len(listed(own_store, "pkgs")) == 1
+    # The package, and what was written for it: the database of dpkg.
+    assert [name.partition("-")[0] for name in listed(own_store, "pkgs")] == ["busybox", "configured"]
     own_store.venv(MANIFEST, *TRUE).checked()
 
 
@@ -64,7 +65,7 @@ def test_the_json_is_pinned(own_store: Magpkg) -> None:
     for value, dry in ((told, True), (done, False)):
         assert list(value) == ["version", "dryRun", "removed", "freedBytes", "busy", "failures"]
         assert (value["version"], value["dryRun"], value["busy"], value["failures"]) == (1, dry, [], [])
-        assert [item["kind"] for item in value["removed"]] == ["venv", "package", "fetched"]
+        assert [item["kind"] for item in value["removed"]] == ["venv", "package", "package", "fetched"]
         assert all(list(item) == ["kind", "name", "idleDays", "freedBytes"] for item in value["removed"])
         assert value["removed"][0]["name"] == name
         assert value["freedBytes"] == sum(item["freedBytes"] for item in value["removed"]) > 1_000_000
@@ -86,11 +87,12 @@ def test_a_shared_package_tree_stays_and_costs_nothing(own_store: Magpkg) -> Non
     own_store.venv(MANIFEST, *TRUE).checked()
     own_store.venv(OTHER, *TRUE).checked()
     used = _bytes(own_store.store)
-    (package,) = listed(own_store, "pkgs")
+    package, configured = listed(own_store, "pkgs")
+    assert configured.startswith("configured-")
     assert used < 3 * os.stat(f"{own_store.store}/pkgs/{package}/bin/busybox").st_size + 2_000_000
     os.utime(f"{own_store.store}/pkgs/{package}.lock", (0, 0))
     assert "removed 0" in own_store.run("cleanup", "--packages").checked().stdout
-    assert listed(own_store, "pkgs") == [package]
+    assert listed(own_store, "pkgs") == [package, configured]
 
 
 def _bytes(root: str) -> int:
