@@ -36,6 +36,13 @@ def _sorted_paragraphs(content: bytes) -> bytes:
     return b"\n\n".join([head, *sorted(part for part in rest.strip(b"\n").split(b"\n\n") if part)]) + b"\n\n"
 
 
+def _sorted_listing(content: bytes) -> bytes:
+    """What `ls -LAR` printed: its directories by name, and what each has by name; the first line is a comment."""
+    head, _, rest = content.partition(b"\n")
+    parts = [part.strip(b"\n").split(b"\n") for part in rest.strip(b"\n").split(b"\n\n")]
+    return b"\n\n".join([head, *sorted(b"\n".join([part[0], *sorted(part[1:])]) for part in parts)]) + b"\n"
+
+
 TABLE = (
     Row(r"var/cache/ldconfig/.*", "inodes and times of libraries, of use to the next run only"),
     Row(r"(etc|var/lib/dbus)/machine-id", "stands for one machine, and would stand for all"),
@@ -60,6 +67,9 @@ TABLE = (
     Row(r"var/lib/dpkg/(available|cmethopt|parts|arch-native).*", "made by dpkg at its first start, and empty"),
     Row(r"run/.*|tmp/.*|var/tmp/.*|dev/.*|proc/.*|sys/.*", "not of the root"),
     Row(r"root/\.(?!bashrc$|profile$).*", "left by tools that take the home directory for somebody's"),
+    Row(r"var/lib/texmf/web2c/tex/tex\.fmt", "has the time in it: a fix-up makes it without"),
+    Row(r"(.*/)?ls-R(-.*)?", "in the order in which a file system lists", _sorted_listing),
+    Row(r"var/lib/texmf/updmap\.cfg-.*", "in the order in which a file system lists", _sorted_lines),
     Row(r".*/(giomodule\.cache|immodules\.cache)", "in the order in which a file system lists", _sorted_lines),
     Row(r".*/gdk-pixbuf-2\.0/.*/loaders\.cache", "in the order in which a file system lists", _sorted_paragraphs),
 )

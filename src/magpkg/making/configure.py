@@ -73,7 +73,7 @@ def _needed(packages: Sequence[Record], skip: Sequence[str]) -> dict[str, str]:
     with open(_UNNEEDED, encoding="utf-8") as file:
         unneeded = {line.split()[0] for line in file if line.strip() and not line.startswith("#")}
     found = {
-        record.name: scripts.needs(record, packages)
+        record.name: scripts.needs(record, packages, only_triggers=f"{record.name}@triggers" in unneeded)
         for record in packages
         if record.name not in unneeded and record.name not in skip
     }

@@ -25,7 +25,7 @@ _HARMLESS_TOOLS = frozenset(
     }
 )  # fmt: skip
 # The words of one command, its output thrown away at most, its failure taken for none.
-_WORDS = r"(?:[^;|&<>`]|\\`)* (?:[12]?>\s*(?:&[12]|/dev/null)\s*)* (?:\|\|\s*(?:true|:|exit\s\$\?)\s*)? ;?"
+_WORDS = r"(?:[^;|&<>`$]|\\`|\$(?!\())* (?:[12]?>\s*(?:&[12]|/dev/null)\s*)* (?:\|\|\s*(?:true|:|exit\s\$\?)\s*)? ;?"
 _BOILERPLATE = re.compile(
     rf"""(?x)
     set \s+ -[eux]+ | exit \s+ \d | return \s* \d? | : | true | fi | esac | ;; | then | else | do | done | [{{}}]
@@ -67,11 +67,12 @@ class Alternative:
     slaves: tuple[tuple[str, str, str], ...] = ()
 
 
-def needs(record: Record, closure: Sequence[Record]) -> str:
-    """Why a package's scripts must run, in a few words; empty where they need not."""
-    for line in _preinst(record):
-        return line
-    for line in remainder(record.text("postinst")):
+def needs(record: Record, closure: Sequence[Record], *, only_triggers: bool = False) -> str:
+    """Why a package's scripts must run, in a few words; empty where they need not.
+
+    With `only_triggers` the text of its scripts is known to do nothing but what its triggers are for.
+    """
+    for line in [] if only_triggers else [*_preinst(record), *remainder(record.text("postinst"))]:
         return line
     lists = [other for other in closure if other is not record]
     for trigger in _interests(record):
