@@ -135,6 +135,15 @@ def test_scripts_run_where_they_are_needed(magpkg: Magpkg) -> None:
         names = archive.getnames()
     assert "usr/share/own/old" not in names
     assert "usr/share/own/file/new" in names
+    magpkg.run("export", "-q", "-e", text, "--format", "docker", "-o", path).checked()
+    layers: list[list[str]] = []
+    with tarfile.open(path) as image:
+        for member in image:
+            if member.name.endswith(".tar"):
+                with tarfile.open(fileobj=image.extractfile(member)) as layer:
+                    layers.append(layer.getnames())
+    assert sum("usr/share/own/old/a" in layer for layer in layers) == 1
+    assert sum("usr/share/own/.wh.old" in layer for layer in layers) == 1
     assert not any(".wh." in name for name in names)
 
 

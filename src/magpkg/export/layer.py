@@ -22,7 +22,6 @@ TIME = 315532800
 _HEADER = 512  # tar(5)
 _SHARED_DIRECTORIES = ("tmp", "var/tmp")  # a venv has mounts there; a root without needs them as every system has them
 _STICKY = 0o1777
-_WHITEOUT = ".wh."
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +89,13 @@ def join_layers(layers: Sequence[Layer], *, whole: bool = False) -> Layer:
 def check_names(layers: Sequence[Layer]) -> None:
     """Raise MagpkgError where an image would lose files: names that begin with `.wh.` mean there that a file is gone.
 
+    Those that are meant to, since a configuration has removed something, stay.
+
     OCI image specification, layer.md, "Whiteouts"; docker's are the same.
     """
     for layer in layers:
         for entry in layer.entries:
-            if posixpath.basename(entry.path).startswith(_WHITEOUT):
+            if posixpath.basename(entry.path).startswith(REMOVED) and not entry.removes:
                 names = " or ".join(layer.names)
                 message = f"{names}: {entry.path}: would make another file vanish, since its name begins with .wh."
                 raise MagpkgError(message, "export a tarball, which can hold such a name")
