@@ -79,7 +79,7 @@ def launch(
     except CommandNotStarted:
         from magpkg.sandbox.namespaces import check
 
-        explain(entry.view, entry.sandbox)
+        explain(entry.view, entry.sandbox, words[0])
         check(entry.bwrap, filtered=entry.manifest.filtered, builds=bool(entry.manifest.unshare))
         raise
     stamp(entry.held)

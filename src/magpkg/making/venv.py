@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from magpkg.errors import CommandNotStarted, MagpkgError
 from magpkg.launch.environment import sandbox_environment
-from magpkg.launch.hostfiles import MISSING
+from magpkg.launch.hostfiles import MISSING, UNKNOWN
 from magpkg.launch.lock import hold
 from magpkg.manifest.fsentry import ENTRIES, keep_entries
 from magpkg.manifest.manifest import Manifest, venv_hash
@@ -208,8 +208,12 @@ def check_command(view: View, drawn: sandbox.Sandbox, command: Sequence[str]) ->
     check_interpreter(view, command[0], found.path)
 
 
-def explain(view: View, drawn: sandbox.Sandbox) -> None:
-    """After bwrap failed: raise CommandNotStarted where a source or the working directory can be seen to be why."""
+def explain(view: View, drawn: sandbox.Sandbox, name: str) -> None:
+    """After bwrap failed to start `name`: raise CommandNotStarted where it can be seen why.
+
+    That is a source that cannot be reached, a working directory that cannot be entered, or a path to the command in a
+    mount that shows nothing of the host.
+    """
     for mount in view.mounts:
         if mount.is_bind:
             try:
@@ -224,3 +228,6 @@ def explain(view: View, drawn: sandbox.Sandbox) -> None:
     if host is not None and not os.access(host, os.X_OK):
         message = f"the working directory, {drawn.directory}, cannot be entered: Permission denied"
         raise CommandNotStarted(message, "start elsewhere, or give --chdir DIR")
+    if "/" in name and view.find_command(name, "", drawn.directory).state == UNKNOWN:
+        message = f"{name}: command not found: the venv shows nothing of this host there"
+        raise CommandNotStarted(message, f"--ro-bind {os.path.dirname(os.path.abspath(name))} shows it", 127)

@@ -4,10 +4,11 @@ execve(2) answers with the same error for a missing program and for a missing in
 shell, say of a file that is there that it is not.
 """
 
+import os
 import struct
 
 from magpkg.errors import CommandNotStarted, MagpkgError
-from magpkg.launch.hostfiles import MISSING
+from magpkg.launch.hostfiles import FILE, MISSING
 from magpkg.sandbox.view import View
 
 _DEPTH = 4  # how many interpreters the kernel goes through, fs/exec.c
@@ -37,6 +38,9 @@ def check_interpreter(view: View, name: str, path: str) -> None:
             if interpreter.endswith("\r"):
                 raise CommandNotStarted(message, "its lines end as on Windows; sed -i 's/\\r$//' mends that", 126)
             raise CommandNotStarted(message, "is its package in packages?", 126)
+        host = view.host_path(resolved.path)
+        if host is not None and (resolved.kind != FILE or not os.access(host, os.X_OK)):
+            raise CommandNotStarted(f"{name}: cannot be executed: nor can its {what}, {interpreter}", None, 126)
         at = resolved.path
 
 
