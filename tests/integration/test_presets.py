@@ -38,6 +38,7 @@ PRESETS = (
     "project",
     "proxies",
     "resolver",
+    "shellSettings",
     "sshAgent",
     "temporaryHome",
     "wayland",
@@ -392,6 +393,15 @@ def test_a_private_tmp_is_empty_but_for_what_is_mounted_there(magpkg: Magpkg, se
             text = manifest(*names)
             assert reached(magpkg, text, [socket_path], host) == ["s"]
             assert inside(magpkg, text, f"test -e {other} || echo unseen; stat -c %a /tmp", host) == ["unseen", "1777"]
+
+
+def test_settings_of_the_users_shell(magpkg: Magpkg) -> None:
+    pathlib.Path(magpkg.home, ".bashrc").write_text("alias greet='echo as at home'\n")
+    pathlib.Path(magpkg.home, ".secret").write_text("hush\n")
+    text = manifest("privateHome", "shellSettings")
+    said = magpkg.venv(text, "bash", "-ic", "greet; echo >~/.bashrc; ls ~/.secret").stdout
+    assert said == "as at home\n"
+    assert pathlib.Path(magpkg.home, ".bashrc").read_text().startswith("alias")
 
 
 def test_a_temporary_home_goes(magpkg: Magpkg) -> None:

@@ -144,6 +144,14 @@ local bundle = '/etc/ssl/certs/ca-certificates.crt';
   // In place of HOME an empty directory that is gone when the command ends.
   temporaryHome: first({ type: 'tmpfs', target: '${HOME}', optional: true }),
 
+  // What the user has told shells, read-only: prompt, aliases, keys.
+  shellSettings: {
+    mounts+: [
+      readOnly('${HOME}/' + name)
+      for name in ['.bashrc', '.bash_aliases', '.inputrc', '.zshenv', '.zshrc', '.config/fish/config.fish', '.dircolors']
+    ],
+  },
+
   // In place of the host's /tmp an empty one. Sockets that are mounted one by one, such as an agent's, show through it.
   privateTmp: first({ type: 'tmpfs', target: '/tmp' }),
 
