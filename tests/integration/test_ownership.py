@@ -191,6 +191,17 @@ def test_a_directory_is_allowed_and_no_longer(magpkg: Magpkg, place: Path) -> No
     assert refused(magpkg.run(*TRUE, cwd=str(directory)))
 
 
+def test_several_that_allow_at_once_are_all_kept(magpkg: Magpkg, place: Path) -> None:
+    wanted = {str(place / str(number)) for number in range(8)}
+    for path in wanted:
+        Path(path).mkdir()
+    processes = [magpkg.spawn(magpkg.words("allow", path)) for path in wanted]
+    assert [process.wait() for process in processes] == [0] * 8
+    for process in processes:
+        process.communicate()
+    assert set(magpkg.run("allow").checked().stdout.split()) == wanted
+
+
 def test_the_list_of_the_allowed_is_believed_only_if_it_is_ones_own(magpkg: Magpkg, place: Path) -> None:
     directory = project(place)
     give(directory)

@@ -8,7 +8,7 @@ from magpkg.commands import completion, options
 from magpkg.commands.terminal import say, tell
 from magpkg.errors import MagpkgError
 from magpkg.manifest.owners import ALLOWED, read_setting
-from magpkg.project.settings import own_setting, write_setting
+from magpkg.project.settings import changing, own_setting, write_setting
 
 
 @click.command()
@@ -24,14 +24,14 @@ def allow(remove: bool, quiet: bool, directories: tuple[str, ...]) -> None:
     are allowed are listed.
     """
     path = own_setting(os.environ, ALLOWED)
-    there = read_setting(path, os.geteuid())
     if not directories:
-        for directory in there:
+        for directory in read_setting(path, os.geteuid()):
             tell(directory)
         return
     named = [_real(directory, must_be_there=not remove) for directory in directories]
-    wanted = [item for item in there if item not in named] + ([] if remove else named)
-    write_setting(path, list(dict.fromkeys(wanted)))
+    with changing(path):
+        kept = [item for item in read_setting(path, os.geteuid()) if item not in named]
+        write_setting(path, list(dict.fromkeys(kept + ([] if remove else named))))
     if not quiet:
         for directory in named:
             say(f"{directory}: {'allowed no longer' if remove else 'what lies below it is trusted, whoever owns it'}")

@@ -10,7 +10,7 @@ from magpkg.errors import MagpkgError
 from magpkg.fetch.failure import shown_url
 from magpkg.fetch.mirror import SETTING, VARIABLE, is_usable
 from magpkg.manifest.owners import read_setting
-from magpkg.project.settings import own_setting, write_setting
+from magpkg.project.settings import changing, own_setting, write_setting
 
 
 @click.command()
@@ -36,7 +36,8 @@ def config(unset: bool, quiet: bool, name: str, values: tuple[str, ...]) -> None
         if not is_usable(value) or value.split() != [value]:
             hint = "it begins with http://, https:// or file:, and has dists/ and pool/ below it"
             raise MagpkgError(f"{shown_url(value)}: is no address of a mirror", hint)
-    write_setting(path, [value.rstrip("/") for value in values])
+    with changing(path):
+        write_setting(path, [value.rstrip("/") for value in values])
     if not quiet:
         say(f"{path}: written")
         if os.environ.get(VARIABLE):
