@@ -84,6 +84,7 @@ def test_the_whole_project_is_there_from_anywhere_in_it(anyone: Magpkg) -> None:
             assert done.stdout.splitlines() == [f"{here}{place}", "top of the project", *names]
             assert pathlib.Path(f"{here}{place}/made").read_text() == "x\n"
         os.unlink(f"{here}{place}/made")
+    assert inside(anyone, "pwd", "-f", f"{here}/magpkg.jsonnet", cwd="/").checked().stdout == f"{here}\n"
 
 
 @pytest.mark.parametrize("cwd", ["/", "/usr", "/etc", "/proc", "/home"])
