@@ -187,7 +187,7 @@ ENDS = {
     "a daemon": f"(setsid sh -c '{KEPT}' >/dev/null 2>&1 </dev/null &) ; sleep 0.1",
     "one that ignores signals": f"(trap '' HUP INT TERM QUIT; {KEPT}) & sleep 0.1",
     "one that holds the log": "sleep 600 & sleep 0.1",
-    "a fork bomb": "bomb() { bomb | bomb & }; bomb; sleep 0.3",
+    "one that is another process each time": "on() { usleep 1000; on & }; on & on & on & sleep 0.2",
 }
 
 
