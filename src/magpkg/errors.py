@@ -1,7 +1,5 @@
 """The one exception that magpkg raises for what a user can understand and mend."""
 
-import errno
-
 
 class MagpkgError(Exception):
     """A failure that the user should read.
@@ -31,6 +29,8 @@ class CommandNotStarted(MagpkgError):
 
 def storage_hint(error: OSError) -> str | None:
     """What to do about a full or a read-only file system; None for any other failure."""
+    import errno
+
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "make room there, for instance with magpkg cleanup --all, or set MAGPKG_STORE to a larger place"
     if error.errno == errno.EROFS:

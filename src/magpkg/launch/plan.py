@@ -8,11 +8,12 @@ arguments went into, which is how secrets come in.
 import posix
 
 from magpkg import __version__
-from magpkg.launch.hostfiles import Answer, still_true
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from magpkg.launch.hostfiles import Answer
 
 _FORMAT = "magpkg plan 4"
 # A file that changed so shortly before it was read may change again within one tick of its file system's clock.
@@ -63,6 +64,8 @@ class Plan:
 
     def holds(self, environment: "Mapping[str, str]") -> bool:
         """Whether everything that the plan was made from is unchanged."""
+        from magpkg.launch.hostfiles import still_true  # by then bwrap has been started
+
         inputs, absent, variables, answers = self.checks
         try:
             if any(_is_there(missing) for missing in absent):
