@@ -9,23 +9,19 @@ import os
 import re
 import signal
 import stat
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 
 from magpkg.errors import MagpkgError
 from magpkg.making.bounds import SECONDS_VARIABLE, Bounds
 from magpkg.making.dpkg import DATABASE, Record
+from magpkg.making.room import Room
 from magpkg.making.rootfs import Member
+from magpkg.making.script import run
 from magpkg.sandbox.privileges import cover, proc_covers
 from magpkg.sandbox.seccomp import VENV, Rule, answer, assemble
 from magpkg.store.tree import Tree
-
-_LOG_BYTES_MAX = 64 << 20
-_FREE_BYTES_MIN = 256 << 20
-_POLL_SECONDS = 0.2
 
 # fmt: off
 PRETENDED = (
@@ -94,8 +90,6 @@ class Installation:
 
     def run(self, members: Sequence[Member]) -> None:
         """Run preinsts, postinsts and triggers. Raises Failed where one fails or does not end."""
-        with open(self.log, "wb"):
-            pass
         self._prepare()
         idle = self._idle()
         self._start(self._first_steps())
@@ -178,7 +172,8 @@ class Installation:
                 for place, sources in ((path, [own]), (aside, others)):
                     for source in sources:
                         found = f"{source}{path}"
-                        if source and os.path.lexists(found) and os.path.realpath(found).startswith(source):
+                        inside = os.path.realpath(os.path.dirname(found)).startswith(f"{os.path.realpath(source)}/")
+                        if source and inside and os.path.lexists(found):
                             tree.remove(place.lstrip("/"))
                             _adopt(tree, found, place.lstrip("/"))
 
@@ -190,77 +185,26 @@ class Installation:
                 f"package configured: no filter of system calls is known for {os.uname().machine}",
                 "configure: false in the manifest leaves Debian's scripts out",
             )
-        ended, held = os.pipe()
-        descriptor = os.memfd_create("filter")
+        # Each part has a log of its own: what is shown of a failure is the end of the part that failed.
+        room = _Progress("its scripts", (self.root,), self.log, self.bounds)
         try:
-            os.write(descriptor, program)
-            os.lseek(descriptor, 0, os.SEEK_SET)
-            with open(self.log, "ab") as log:
-                process = subprocess.Popen(  # noqa: S603 - running Debian's scripts is what this is for
-                    self._command(descriptor, held, script),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    env={},
-                    umask=0o022,
-                    pass_fds=[descriptor, held],
-                    start_new_session=True,
-                    preexec_fn=partial(_limit, self.bounds.bytes),
-                )
-        finally:
-            os.close(descriptor)
-            os.close(held)
-        try:
-            status = self._watch(process)
-        finally:
-            # The first process of the namespace goes with bwrap, and all others with that: pid_namespaces(7). When it
-            # is gone the end of the pipe that it holds is closed.
-            process.kill()
-            process.wait()
-            os.read(ended, 1)
-            os.close(ended)
+            status = run(self.bwrap, self._options(), ["/bin/sh", "-c", script], room, program)
+        except MagpkgError as error:
+            raise Failed(last_begun(self.log), error.message.removeprefix(f"{room.label}: ")) from None
         if status != 0:
             raise self._failure(status)
 
-    def _command(self, descriptor: int, held: int, script: str) -> list[str]:
+    def _options(self) -> list[str]:
         variables = [word for name, value in _ENVIRONMENT.items() for word in ("--setenv", name, value)]
         # fmt: off
         return [  # the paths are the sandbox's
-            self.bwrap, "--unshare-all", "--unshare-user", "--uid", "0", "--gid", "0", "--hostname", "localhost",
+            "--unshare-all", "--unshare-user", "--uid", "0", "--gid", "0", "--hostname", "localhost",
             "--die-with-parent", "--new-session", "--cap-drop", "ALL",
             "--bind", self.root, "/", "--proc", "/proc", *cover("/proc", proc_covers()), "--dev", "/dev",
             "--tmpfs", "/run", "--tmpfs", "/tmp",  # noqa: S108
-            "--clearenv", *variables, "--chdir", "/", "--seccomp", str(descriptor), "--sync-fd", str(held),
-            "--", "/bin/sh", "-c", script,
+            "--clearenv", *variables, "--chdir", "/",
         ]
         # fmt: on
-
-    def _watch(self, process: "subprocess.Popen[bytes]") -> int:
-        """Wait for the end; raise Failed where a package takes too long, or what it writes is too much."""
-        package, since = "", time.monotonic()
-        while True:
-            try:
-                return process.wait(_POLL_SECONDS)
-            except subprocess.TimeoutExpired:
-                pass
-            now = self._last_begun()
-            if now != package:
-                package, since = now, time.monotonic()
-            if time.monotonic() - since > self.bounds.seconds:
-                raise Failed(
-                    package, f"its scripts did not end within {self.bounds.seconds} seconds ({SECONDS_VARIABLE})"
-                )
-            if os.path.getsize(self.log) > _LOG_BYTES_MAX:
-                raise Failed(package, f"its scripts printed more than {_LOG_BYTES_MAX:,} bytes")
-            space = os.statvfs(self.root)
-            if space.f_bavail * space.f_frsize < _FREE_BYTES_MIN:
-                raise Failed(package, f"its scripts left less than {_FREE_BYTES_MIN:,} bytes of the disk")
-
-    def _last_begun(self) -> str:
-        with open(self.log, "rb") as file:
-            file.seek(max(0, os.path.getsize(self.log) - (1 << 16)))
-            found = _BEGUN.findall(file.read())
-        return found[-1].decode() if found else ""
 
     def _failure(self, status: int) -> Failed:
         with open(self.log, encoding="utf-8", errors="replace") as file:
@@ -268,7 +212,7 @@ class Installation:
         if refused:
             return Failed(refused[0], "a script failed; what it said is below")
         ended = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-        return Failed(self._last_begun(), f"a script failed with {ended}; what it said is below")
+        return Failed(last_begun(self.log), f"a script failed with {ended}; what it said is below")
 
 
 def _adopt(tree: Tree, found: str, place: str) -> None:
@@ -279,10 +223,27 @@ def _adopt(tree: Tree, found: str, place: str) -> None:
         tree.write_file(place, os.stat(found).st_mode & 0o777, iter(lambda: file.read(1 << 20), b""))
 
 
-def _limit(most: int) -> None:
-    import resource
+@dataclass(frozen=True)
+class _Progress(Room):
+    """The room that scripts have, and the time: each package may take `bounds.seconds`."""
 
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    begun: list[tuple[str, float]] = field(default_factory=list)
+    """The package at work, and since when; one item, or none before the first look."""
+
+    def looked(self) -> float:
+        """See room.Room."""
+        now = last_begun(self.log)
+        if not self.begun or self.begun[0][0] != now:
+            self.begun[:] = [(now, time.monotonic())]
+        if time.monotonic() - self.begun[0][1] > self.bounds.seconds:
+            seconds = f"{self.bounds.seconds} seconds ({SECONDS_VARIABLE})"
+            raise Failed(now, f"its scripts did not end within {seconds}")
+        return min(super().looked(), max(1.0, self.bounds.seconds / 10))
+
+
+def last_begun(log: str) -> str:
+    """The package whose scripts began last, as the log tells; empty where none has."""
+    with open(log, "rb") as file:
+        file.seek(max(0, os.path.getsize(log) - (1 << 16)))
+        found = _BEGUN.findall(file.read())
+    return found[-1].decode() if found else ""

@@ -38,11 +38,8 @@ _BOILERPLATE = re.compile(
     | PATH={_WORDS}
     """
 )
-_CONDITION = re.compile(
-    r"""(?x) (?:if|elif) \s+ !?\s*
-    (?: \[\[?\s [^`]* \s\]\]? | test\s [^`;]* | dpkg\s+--compare-versions\s [^`;]* ) ;? \s* (?:then)?
-    """
-)
+_TEST = r"!?\s* (?: \[\[?\s (?:(?!\s\]\]?)[^`;])* \s\]\]? | (?:test|dpkg\s+--compare-versions)\s [^`;&|]* )"
+_CONDITION = re.compile(rf"(?x) (?:if|elif) \s+ {_TEST} (?: \s*(?:&&|\|\|)\s* {_TEST})* \s* ;? \s* (?:then)?")
 _OTHER_VARIABLE = re.compile(r"\$(?!\{?[12]\b)")
 _IRRELEVANT = {
     "/usr/share/applications": "the list of programs by MIME type is for desktops",
@@ -143,7 +140,8 @@ def _words(line: str) -> list[str] | None:
 
 def _preinst(record: Record) -> Iterator[str]:
     for line in record.text("preinst").splitlines():
-        if _ACCOUNTS.search(line) and not line.lstrip().startswith("#"):
+        # Diversions to this ending are for files that moved below /usr, which a merged root has nowhere else.
+        if _ACCOUNTS.search(line) and not line.lstrip().startswith("#") and ".usr-is-merged" not in line:
             yield line.strip()
 
 

@@ -20,6 +20,7 @@ HEAD = "#!/bin/sh\nset -e\n"
         HEAD,
         HEAD + 'case "$1" in\n  configure)\n    ldconfig\n  ;;\n  abort-upgrade|abort-remove)\n  ;;\nesac\nexit 0\n',
         HEAD + 'if [ "$1" = "configure" ] && [ -z "$2" ]; then\n  add-shell /usr/bin/x\nfi\n',
+        HEAD + 'if [ "$1" = configure ] && dpkg --compare-versions "$2" lt 3; then\n  :\nfi\n',
         HEAD + "# Automatically added by dh_installsystemd/13.1\nanything >here\n# End automatically added section\n",
         HEAD
         + "update-alternatives --install /usr/bin/a a /usr/bin/b 10 \\\n  --slave /usr/bin/c c /usr/bin/d || true\n",
@@ -40,6 +41,8 @@ def test_what_needs_no_run(script: str) -> None:
         "echo x | tee /etc/x",
         "true && touch /etc/x",
         'if [ "$1" = configure ] && touch /etc/x; then',
+        'if [ "$1" = configure ] && touch /etc/x && [ -z "$2" ]; then',
+        'if [ "$1" = configure ]; touch /etc/x; [ -z "$2" ]; then',
         "update-alternatives --install /usr/bin/a a $path 10",
         "update-alternatives --install /usr/bin/a a /usr/bin/b 10; touch /etc/x",
         "ldconfig; touch /etc/x",
@@ -117,4 +120,4 @@ def test_what_decides_on_a_tree_changes_with_the_number_of_the_procedure() -> No
     ran = (installation._FLAGS, sorted(installation._ENVIRONMENT.items()), installation.PRETENDED)
     names = [line.split()[0] for line in Path(configure._UNNEEDED).read_text().splitlines() if line[0] != "#"]
     text = repr((rows, known, sorted(scripts._IRRELEVANT), ran, names))
-    assert (configuration._PROCEDURE, hashlib.sha256(text.encode()).hexdigest()[:12]) == (7, "3dd6466f71bf")
+    assert (configuration._PROCEDURE, hashlib.sha256(text.encode()).hexdigest()[:12]) == (8, "da355c551a6b")
