@@ -285,7 +285,7 @@ def test_only_the_end_of_a_log_is_read(own_store: Magpkg) -> None:
     definition = f"{{ name: 'mine', build: {json.dumps(script(*lines))}, buildDeps: [{BUSYBOX}] }}"
     manifest = f"{LIBRARY}{{ packages: [magpkg.package({definition})] }}"
     own_store.run("build", "-e", f"{LIBRARY}{{ packages: [{BUSYBOX}] }}").checked()
-    done = own_store.call(["sh", "-c", 'ulimit -v 1000000; exec "$@"', "sh", *own_store.words("venv", "-e", manifest)])
+    done = own_store.call(["sh", "-c", 'ulimit -v 500000; exec "$@"', "sh", *own_store.words("venv", "-e", manifest)])
     assert done.status == 125, done.stderr
     assert f"\n{'x' * 500}...\nlast\n" in done.stderr
     assert len(done.stderr) < 2000
