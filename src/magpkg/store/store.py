@@ -27,6 +27,8 @@ In the order in which they go: without the stamp nobody would know how old the o
 _FORMAT = "magpkg store 1\n"
 # What every store had before there was a mark. Another program's may have some of these names, hardly all.
 _BEFORE_MARKS = frozenset(("fetch", "partial", "pkgs", "venv", "suites", "origins", "shown", "tmp"))
+# What people carry to another machine by itself, and a CI service keeps: downloads, each named by its SHA-256.
+_CARRIED = frozenset(("fetch",))
 
 
 @contextmanager
@@ -159,7 +161,7 @@ class Store:
         if os.path.basename(self.format_file) in names:
             if record.text(self.format_file) != _FORMAT:
                 raise MagpkgError(f"the store {self.root} has a format that this version of magpkg does not know", hint)
-        elif names & _BEFORE_MARKS and not names >= _BEFORE_MARKS:
+        elif names & _BEFORE_MARKS - _CARRIED and not names >= _BEFORE_MARKS:
             raise MagpkgError(f"{self.root} is not a store of this magpkg: another program has filled it", hint)
 
     def prepare(self) -> None:
