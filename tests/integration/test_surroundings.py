@@ -84,7 +84,12 @@ def test_patterns_in_env_keep(magpkg: Magpkg, short: bool) -> None:
     settle(pathlib.Path(magpkg.directory))
     host = {"LC_TIME": "C", "LC_": "x", "AZ": "1", "A_Z": "2", "AZA": "no", "X_END": "3", "PYTHONSTARTUP": "4"}
     magpkg.run("shim", "-q", ".magpkg/bin", "env", env=host).checked()
-    found = magpkg.call([".magpkg/bin/env"], env=host) if short else magpkg.run("venv", "--", "env", env=host)
+    if short:
+        magpkg.call([".magpkg/bin/env"], env=host).checked()
+        found = magpkg.call([".magpkg/bin/env"], env={**host, "PYTHONPROFILEIMPORTTIME": "1"})
+        assert found.stderr == ""  # no Python was started
+    else:
+        found = magpkg.run("venv", "--", "env", env=host)
     lines = found.checked().stdout.splitlines()
     assert {"LC_TIME=C", "LC_=x", "AZ=1", "A_Z=2", "X_END=3", "PYTHONSTARTUP=4"} <= set(lines)
     assert "PATH=/usr/bin:/bin:/usr/sbin:/sbin" in lines

@@ -19,6 +19,7 @@ Part of every launch, so it imports next to nothing.
 """
 
 import posix
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 else:
     import _signal as signal
 
+_COERCED = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 # stat(2), <linux/stat.h>: the module `stat` would be one more to import.
 _KIND, _FIFO, _DEVICE, _FILE, _SOCKET = 0o170000, 0o010000, 0o020000, 0o100000, 0o140000
 
@@ -44,7 +46,21 @@ def set_right() -> bool:
             # The lowest free number is taken. No file that is opened later can then be mistaken for standard output.
             posix.set_inheritable(posix.open("/dev/null", posix.O_RDWR), True)
             closed = True
+    _take_back_locale()
     return closed
+
+
+def _take_back_locale() -> None:
+    """Forget the LC_CTYPE that Python itself sets where nothing names a locale (PEP 538): the user's is none."""
+    if posix.environ.get(b"LC_CTYPE") not in _COERCED or b"LC_ALL" in posix.environ:
+        return
+    with open("/proc/self/environ", "rb") as file:  # as the process began
+        if any(variable.startswith(b"LC_CTYPE=") for variable in file.read().split(b"\0")):
+            return
+    posix.unsetenv(b"LC_CTYPE")
+    del posix.environ[b"LC_CTYPE"]
+    if "os" in sys.modules:
+        sys.modules["os"].environ.pop("LC_CTYPE", None)
 
 
 def host_environment() -> dict[str, str]:
