@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 import tarfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,6 +13,7 @@ import pytest
 from tests.support.archives import ar_bytes, tar_bytes
 from tests.support.manifests import expression
 from tests.support.process import Magpkg
+from tests.support.users import user_without_rights
 
 BASE = expression()
 CORE = "local core = import 'magpkg/packages/core.libsonnet';"
@@ -108,6 +108,7 @@ test "$(id -u)" = 0; test "$1" = configure
 adduser --system --group --no-create-home ownuser || useradd --system ownuser
 echo made >/etc/own; chown ownuser /etc/own; chmod 640 /etc/own
 rm -r /usr/share/own/old; rm /usr/share/own/file; mkdir /usr/share/own/file; echo >/usr/share/own/file/new
+echo s >/etc/secret; chmod 0 /etc/secret; cat /etc/secret; cp -p /etc/secret /etc/secret2
 mkfifo /usr/share/own/fifo; mknod /usr/share/own/null c 1 3
 update-alternatives --install /usr/bin/own own /usr/share/own/tool 5
 ! test -e /dev/tty || ! : </dev/tty
@@ -120,11 +121,12 @@ FILES = {f"./usr/share/own/{name}": name for name in ("old/a", "old/b", "file", 
 def test_scripts_run_where_they_are_needed(magpkg: Magpkg) -> None:
     text = manifest(deb(magpkg.directory, "own", FILES, postinst=SCRIPT), "core.passwd")
     assert list(note(magpkg, text)["because"]) == ["own"]  # type: ignore[call-overload]
-    look = "cd /usr/share/own; find . | sort; cat /etc/own; stat -c %a /etc/own; getent passwd ownuser | cut -d: -f1"
+    look = "cd /usr/share/own; find . | sort; cat /etc/own; stat -c %a /etc/own /etc/secret"
+    look += "; getent passwd ownuser | cut -d: -f1"
     seen = magpkg.venv(text, "bash", "-c", f"{look}; ls /var/log/own; dpkg -s own | grep ^Status").checked()
     assert seen.stdout.splitlines() == [
         ".", "./file", "./file/new", "./kept", "./tool",
-        "made", "640", "ownuser", "Status: install ok installed",
+        "made", "640", "400", "ownuser", "Status: install ok installed",
     ]  # fmt: skip
     assert "/var/log/own" in seen.stderr
     # What was removed is removed in what is checked, and in what is exported.
@@ -209,19 +211,20 @@ def sleepers() -> Iterator[str]:
                 yield process
 
 
-def test_the_same_packages_come_to_the_same_tree(magpkg: Magpkg, tmp_path: Path) -> None:
-    """In two stores on two file systems the digests of the trees are the same."""
-    own = deb(magpkg.directory, "own", FILES, postinst=SCRIPT)
-    text = manifest(own, "core.passwd", configure=True)
-    digests = set()
-    for store in (magpkg.store, f"/dev/shm/magpkg-test-{os.getpid()}"):
-        other = Magpkg(store, magpkg.home, magpkg.directory)
-        other.venv(text, "true").checked()
-        listed = json.loads(other.run("show", "-e", text, "--json").checked().stdout)
-        (name,) = [
-            line for line in Path(listed["rootfs"], "../packages").read_text().split() if line.startswith("configured-")
-        ]
-        digests.add(Path(store, "pkgs", f"{name}.digest").read_text())
-        if store != magpkg.store:
-            shutil.rmtree(store)
-    assert len(digests) == 1
+def configured_digest(magpkg: Magpkg, directory: str) -> str:
+    """The digest of what configuring a package of this test's in `directory`, and the base, comes to."""
+    text = manifest(deb(directory, "own", FILES, postinst=SCRIPT), "core.passwd", configure=True)
+    magpkg.venv(text, "true").checked()
+    listed = json.loads(magpkg.run("show", "-e", text, "--json").checked().stdout)
+    trees = Path(listed["rootfs"], "../packages").read_text().split()
+    (name,) = [tree for tree in trees if tree.startswith("configured-")]
+    return Path(magpkg.store, "pkgs", f"{name}.digest").read_text()
+
+
+def test_the_same_packages_come_to_the_same_tree(magpkg: Magpkg) -> None:
+    """For another user, and on another file system."""
+    digest = configured_digest(magpkg, magpkg.directory)
+    with user_without_rights("/dev/shm") as other:
+        readable = f"{other.home}/../debs"
+        os.makedirs(readable, exist_ok=True)
+        assert configured_digest(other, os.path.realpath(readable)) == digest
