@@ -18,9 +18,9 @@ CASES = Path(__file__).parent / "cases.yaml"
 SUITES = ("bookworm", "trixie")
 SECONDS = 1200
 # What refuses to be root is run as nobody where the tests are root's.
-_START = """cd "$PROJECT"
+_START = """chmod 1777 /srv; cd /srv
 as_user() {
-  if [ "$(id -u)" = 0 ]; then chmod 777 .; setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; else "$@"; fi
+  if [ "$(id -u)" = 0 ]; then setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; else "$@"; fi
 }
 """
 
@@ -67,11 +67,10 @@ def load(suites: Sequence[str] = SUITES, words: Sequence[str] = ()) -> list[Case
 def run(case: Case, directory: str, environment: dict[str, str]) -> Result:
     """Lock the packages of a case in the new directory `directory`, and run its command in their venv."""
     os.makedirs(directory)
-    environment = {**environment, "PROJECT": directory, "HOME": directory, "TERM": "xterm-256color"}
+    environment = {**environment, "HOME": directory, "TERM": "xterm-256color"}
     manifest = {
         "packages": [*case.names],
-        "mounts": [directory, {"type": "tmpfs", "target": "/run"}],
-        "envKeep": ["PROJECT"],
+        "mounts": [directory, {"type": "tmpfs", "target": "/run"}, {"type": "tmpfs", "target": "/srv"}],
         "network": False,
     }
     Path(directory, "magpkg.json").write_text(json.dumps(manifest), encoding="utf-8")
