@@ -30,6 +30,10 @@ _UNNEEDED = os.path.join(os.path.dirname(os.path.abspath(package_file)), "data/m
 _LOG_LINES_SHOWN = 30
 
 
+_LEFT_OUT = ("mariadb-server",)
+"""Packages whose scripts fail away from a machine of their own: all that they do is to stop and start a server."""
+
+
 @dataclass(frozen=True, slots=True)
 class Workshop:
     """Where a configuration is made: a directory to work in, one for the result, the log, bwrap, what is allowed."""
@@ -99,7 +103,9 @@ def _run_scripts(
     with Tree(root, f"package {NAME}") as tree:
         write_database(tree, packages, UNPACKED)
     try:
-        Installation(root, shop.log, shop.bwrap, shop.bounds, packages, frozenset(wanted.skip)).run(members)
+        Installation(root, shop.log, shop.bwrap, shop.bounds, packages, frozenset((*wanted.skip, *_LEFT_OUT))).run(
+            members
+        )
     except Failed as failed:
         raise _failure(failed, shop.log) from None
     keep_changes(before, root, untouched, shop.out)

@@ -57,9 +57,11 @@ _ENVIRONMENT = {
 }
 _MOUNT_POINTS = ("dev", "proc", "run", "tmp")
 _POLICY = "usr/sbin/policy-rc.d"  # invoke-rc.d(8): 101 forbids every action
-# Programs whose work is left out of the tree in any case, see chance: while scripts run they do nothing.
+# Programs whose work is left out of the tree, see chance, or is a service's: while scripts run they do nothing. A
+# service that policy-rc.d forbids to stop is an error to some scripts.
 _IDLE = re.compile(
-    r"usr/bin/(py3compile|pypy3compile|mandb|fc-cache|gtk-update-icon-cache|gtk4-update-icon-cache)|usr/sbin/update-icon-caches"
+    r"usr/bin/(py3compile|pypy3compile|mandb|fc-cache|gtk-update-icon-cache|gtk4-update-icon-cache)|usr/bin/deb-systemd-invoke"
+    r"|usr/sbin/(update-icon-caches|invoke-rc\.d)"
 )
 _IDLE_PROGRAM = b"#!/bin/sh\nexit 0\n"
 _IDLE_MODULE = b"""\

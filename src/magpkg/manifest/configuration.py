@@ -17,7 +17,7 @@ ALWAYS, NEVER, WHERE_NEEDED = "always", "never", "auto"
 """Whether Debian's own scripts run: `configure` of a manifest is true, false or 'auto'."""
 
 _BUILD = f"{OWN_BUILDS}configure "
-_PROCEDURE = 11
+_PROCEDURE = 13
 """The version of how a closure is configured; raised whenever the same packages come to something else."""
 
 
