@@ -21,6 +21,7 @@ from magpkg.making.installation import Failed, Installation
 from magpkg.making.librarycache import write_library_cache
 from magpkg.making.rootfs import Member, assemble
 from magpkg.manifest.configuration import ALWAYS, NAME, NEVER, Configuration
+from magpkg.sandbox.namespaces import check
 from magpkg.store.tree import Tree
 
 NOTE = "var/lib/magpkg/configuration.json"
@@ -91,6 +92,7 @@ def _run_scripts(
     because: dict[str, str],
     shop: Workshop,
 ) -> None:
+    check(shop.bwrap, filtered=True, builds=True)
     before, root = f"{shop.work}/before", f"{shop.work}/root"
     for directory in (before, root):
         os.mkdir(directory, 0o755)

@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Sequence
 
+from magpkg.errors import MagpkgError
 from magpkg.making.rootfs import Member
 from magpkg.store.tree import Tree
 
@@ -39,10 +40,13 @@ def write_library_cache(tree: Tree, members: Sequence[Member], work: str, bwrap:
         "--bind", f"{work}/cache", "/out", "--clearenv", "--", "/usr/sbin/ldconfig", "-X", "-i", "-C", "/out/cache",
     ]
     # fmt: on
-    subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env={}, check=False)  # noqa: S603
-    if os.path.isfile(f"{work}/cache/cache"):
-        with open(f"{work}/cache/cache", "rb") as file:
-            tree.write_file("etc/ld.so.cache", 0o644, [file.read()])
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env={}, check=False)  # noqa: S603
+    if not os.path.isfile(f"{work}/cache/cache"):
+        # Without it the same packages would come to another tree on this host than on others.
+        said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise MagpkgError(f"ldconfig of the packages failed with status {done.returncode}: {said}", "try magpkg doctor")
+    with open(f"{work}/cache/cache", "rb") as file:
+        tree.write_file("etc/ld.so.cache", 0o644, [file.read()])
 
 
 def _named_directories(members: Sequence[Member]) -> Iterator[str]:

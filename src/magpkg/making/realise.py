@@ -12,6 +12,7 @@ from graphlib import TopologicalSorter
 from magpkg.errors import MagpkgError
 from magpkg.fetch.fetch import Fetcher, Wanted
 from magpkg.making.build import Builder
+from magpkg.manifest.configuration import is_configuration
 from magpkg.manifest.package import UNDEB, UNTAR, Package, runtime_closure
 from magpkg.sandbox.namespaces import check
 from magpkg.store.finding import require
@@ -62,7 +63,8 @@ def realise(
     missing = missing_packages(closure, builder.store)
     if not missing:
         return
-    if any(package.build not in (UNTAR, UNDEB) for package in missing):
+    # A configuration looks for itself, once it is known whether there is anything to run.
+    if any(package.build not in (UNTAR, UNDEB) and not is_configuration(package) for package in missing):
         check(builder.bwrap, filtered=True, builds=True)
     require([semaphores()])
     fetcher.fetch_all(_sources(missing), report)
