@@ -224,6 +224,7 @@ def test_cleanup_output(project: Path, tmp_path: Path) -> None:
     (output,) = (block for block in BLOCKS if block.language == "json" and "output" in block.words)
     shown = json.loads(output.text)
     (tmp_path / "store/tmp/venv.dead").mkdir(parents=True)
+    (tmp_path / "store/format").write_text("magpkg store 1\n")
     printed = json.loads(
         run(["magpkg", "cleanup", "--all", "--json"], project, **places(project, tmp_path / "store")).stdout
     )

@@ -15,14 +15,15 @@ _LIBRARY = "local magpkg = import 'magpkg/magpkg.libsonnet'; local core = import
 
 def test_a_shim(unprivileged: Magpkg) -> None:
     pathlib.Path(unprivileged.directory, "magpkg.jsonnet").write_text(expression(["bash", "coreutils"]))
-    done = unprivileged.run("shim", "-q", ".magpkg/bin", "bash")
+    # Not in .magpkg, which is the store where the project is the home itself.
+    done = unprivileged.run("shim", "-q", "--dir", "bin", "bash")
     assert done.status == 0, done.stderr
     for told in (
         {},
         {"PYTHONPROFILEIMPORTTIME": "1"},
     ):  # by the second call there is a plan, and no Python that could tell
         called = subprocess.run(
-            [f"{unprivileged.directory}/.magpkg/bin/bash", "-c", "echo $EUID; exit 7"],
+            [f"{unprivileged.directory}/bin/bash", "-c", "echo $EUID; exit 7"],
             cwd=unprivileged.directory,
             env=unprivileged.environment(told),
             stdin=subprocess.DEVNULL,
