@@ -121,3 +121,14 @@ def test_a_name_in_it_is_no_command_to_the_terminal(magpkg: Magpkg) -> None:
     write(magpkg, mounts=[str(place)])
     assert not {"\x1b", "\x07"} & set(magpkg.run("show", "--grants").checked().stdout)
     assert not {"\x1b", "\x07"} & set(on_terminal(magpkg, *LAUNCH).partition("grants")[2])
+
+
+def test_what_init_writes_says_one_line(own_store: Magpkg) -> None:
+    """The preset of proxies keeps ten variables; certificates of authorities are no secret and change nothing."""
+    path = write(own_store, presets=["privateHome", "caBundle", "proxies"], mounts=["${PROJECT}"])
+    own_store.run("fetch", "-q").checked()
+    shown = on_terminal(own_store, *LAUNCH)
+    said = shown.partition(f"{path} grants its commands, beside its directory:")[2].splitlines()
+    assert "the variables http_proxy, https_proxy, ftp_proxy, all_proxy, HTTP_PROXY" in said[1]
+    assert said[1].endswith("which may hold secrets")
+    assert not any("certificates" in line or "magpkg:" in line for line in said[2:])

@@ -6,11 +6,11 @@ network can do harm without any grant: who does not trust a manifest must not en
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from magpkg.commands.terminal import is_watched, say
-from magpkg.inspection.grants import Grant
+from magpkg.inspection.grants import VARIABLE, Grant
 from magpkg.store import record
 from magpkg.store.store import Store, usual_modes
 
@@ -26,8 +26,16 @@ def tell_grants(store: Store, origin: str, granted: Sequence[Grant], *, quiet: b
     if not is_watched():
         return False
     say(f"{origin} grants its commands, beside its directory:")
-    for line in opened:
+    for line in _lines(granted):
         say(f"  {line}")
     with suppress(OSError), usual_modes():
         record.add_line(store.granted_file, mark)
     return True
+
+
+def _lines(granted: Sequence[Grant]) -> Iterator[str]:
+    """A line for each grant, but one for all variables: the preset of proxies alone has ten names."""
+    names = [grant.what.removeprefix("the variable ") for grant in granted if grant.kind == VARIABLE]
+    yield from (str(grant) for grant in granted if grant.there and grant.kind != VARIABLE)
+    if names:
+        yield f"the variable{'s' if len(names) > 1 else ''} {', '.join(names)}, which may hold secrets"

@@ -25,6 +25,15 @@ _HARMLESS = (
 """Variables, and patterns of such, that say where something is, or how a program should look; they hold no secret."""
 
 
+_CERTIFICATES = (
+    "/etc/ssl/certs",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/certs",
+    "/etc/pki/ca-trust",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """One thing that is opened: of which kind, what it is on the host, and how it is shown; `there` if it is now."""
@@ -59,7 +68,7 @@ def _mounts(manifest: Manifest, variables: Mapping[str, str], project: str) -> I
             continue
         real = os.path.realpath(mount.source)
         socket = _is_socket(real)
-        if _is_within(real, project) or _is_default(mount):
+        if _is_within(real, project) or _is_default(mount) or _is_public(mount, real):
             continue
         yield Grant(MOUNT, real, _how(mount, real, socket=socket), os.path.lexists(real))
 
@@ -86,6 +95,11 @@ def _is_default(mount: Mount) -> bool:
     """Whether this is one of the default mounts; what lies below one, such as a socket in /tmp, is named on purpose."""
     sources = {default.source: default.type for default in DEFAULT_MOUNTS if default.is_bind}
     return mount.type in ("ro-bind", sources.get(mount.source)) and mount.source in sources
+
+
+def _is_public(mount: Mount, real: str) -> bool:
+    """Whether this shows certificates of authorities, which are the same for everybody and change nothing outside."""
+    return mount.type == "ro-bind" and any(_is_within(real, place) for place in _CERTIFICATES)
 
 
 def _is_within(path: str, directory: str) -> bool:
