@@ -78,7 +78,7 @@ class Entry:
         try:
             if not told:
                 os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-                record.write(untold(path), "")
+                record.write(untold(path), "", private=True)
             save(path, key, plan, inputs, absent, variables, self.answers, time.time_ns())
             if told:
                 with suppress(FileNotFoundError):

@@ -32,11 +32,13 @@ def add_line(path: str, line: str) -> None:
         file.write(os.fsencode(f"{line}\n"))
 
 
-def write(path: str, content: str) -> None:
-    """Make the record at `path`, whole at once; one that is there stays."""
+def write(path: str, content: str, *, private: bool = False) -> None:
+    """Make the record at `path`, whole at once, for its owner alone if `private`; one that is there stays."""
     partial = f"{path}.{secrets.token_hex(8)}"
     try:
         with open(partial, "xb", opener=_without_waiting) as file:
+            if private:
+                os.fchmod(file.fileno(), 0o600)
             file.write(os.fsencode(content))
         with suppress(FileExistsError):
             try:
