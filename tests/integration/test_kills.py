@@ -90,7 +90,7 @@ def test_a_kill_at_any_moment_leaves_nothing_that_is_believed(own_store: Magpkg)
     expected = own_store.run(*launching(path)).checked().stdout
     whole = time.monotonic() - begun
     undisturbed = published(own_store.store)
-    assert len([name for name in undisturbed if name.startswith("pkgs/")]) == 5
+    assert len([name for name in undisturbed if name.startswith("pkgs/")]) == 6
     download = next(pathlib.Path(own_store.store, "fetch").iterdir())
     assert download.stat().st_mode & 0o222 == 0
     choose = random.Random(4)  # noqa: S311 - to be repeated, not to be secret
@@ -159,7 +159,7 @@ def test_8_manifests_that_share_packages_are_made_at_once(own_store: Magpkg) -> 
     ended = [(*process.communicate(timeout=120), process.returncode) for process in running]
     assert {(out, status) for out, _, status in ended} == {(ended[0][0], 0)}, ended
     assert len([name for name in published(own_store.store) if name.startswith("venv/")]) == 8
-    assert len([name for name in published(own_store.store) if name.startswith("pkgs/")]) == 5
+    assert len([name for name in published(own_store.store) if name.startswith("pkgs/")]) == 6
     assert os.listdir(f"{own_store.store}/tmp") == []
 
 
