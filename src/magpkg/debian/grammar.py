@@ -4,6 +4,7 @@ import re
 
 from magpkg.errors import MagpkgError
 from magpkg.manifest.field import read_text, shown
+from magpkg.manifest.manifest import SUITE_NAME
 
 _VERSION_MAX = 256
 
@@ -11,7 +12,6 @@ _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")  # Debian policy, 5.6.1 and 5.6
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*\Z")  # 5.6.8
 # 5.6.12. An upstream version may hold a colon only where there is an epoch, which dpkg keeps in an int.
 _VERSION = re.compile(r"([0-9]{1,9}:[A-Za-z0-9][A-Za-z0-9.+~:-]*|[A-Za-z0-9][A-Za-z0-9.+~-]*)\Z")
-_SUITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*(/[A-Za-z0-9][A-Za-z0-9.+~_-]*)*\Z")
 # What packages call others: dpkg takes more than the policy has, and indices of other archives use it.
 _RELATED = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*\Z")
 
@@ -48,7 +48,7 @@ def read_architecture(value: object, where: str) -> str:
 
 def read_suite(value: object, where: str) -> str:
     """`value` as the name of a suite or of a component."""
-    return _read(_SUITE, "the name of a suite or a component", value, where)
+    return _read(SUITE_NAME, "the name of a suite or a component", value, where)
 
 
 def read_version(value: object, where: str) -> str:

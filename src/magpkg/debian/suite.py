@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import io
 import lzma
-import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,9 +19,9 @@ from magpkg.fetch.failure import Failure, nothing_reached, shown_url
 from magpkg.fetch.mirror import mirrors
 from magpkg.fetch.transport import Transport
 from magpkg.manifest.field import shown
+from magpkg.manifest.manifest import SUITE_NAME
 from magpkg.store.store import Store
 
-_SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*(/[A-Za-z0-9][A-Za-z0-9.+~_-]*)*\Z")
 _INRELEASE_BYTES_MAX = 16 << 20
 _INDEX_BYTES_MAX = 512 << 20  # ten times Debian's largest; a few kB of .xz can unpack to any size
 
@@ -175,7 +174,7 @@ class Suites:
 
 
 def _check_name(suite: str) -> None:
-    if not _SUITE_NAME.match(suite):
+    if not SUITE_NAME.match(suite):
         raise MagpkgError(f"suite {shown(suite)}: is no name of a suite, such as bookworm or bookworm-security")
 
 

@@ -36,7 +36,9 @@ _FIELDS = (
 _FILTERED, _UNFILTERED = "default", "none"
 _SKIP = "venv.configureSkip"
 _NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net")
-_SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*(/[A-Za-z0-9][A-Za-z0-9.+~_-]*)*\Z")
+SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*(/[A-Za-z0-9][A-Za-z0-9.+~_-]*)*\Z")
+"""What a suite of an APT repository may be called, such as trixie or trixie-security."""
+
 _VARIABLE_NAME = re.compile(r"[^=\0]+\Z")
 
 
@@ -148,7 +150,7 @@ def read_suites(value: object) -> tuple[str, ...]:
     items = read_list([] if value is None else value, "venv.suites")
     names = tuple(read_text(item, f"venv.suites[{index}]") for index, item in enumerate(items))
     for index, name in enumerate(names):
-        if not _SUITE_NAME.match(name):
+        if not SUITE_NAME.match(name):
             raise MagpkgError(f"venv.suites[{index}]: is no name of a suite, such as trixie: {shown(name)}")
     return tuple(dict.fromkeys(names))
 
